@@ -1,0 +1,332 @@
+//! Counting: what all clusters said about one Segment, as one word for each and as sums.
+//!
+//! In: the index, the time. Out: [`Verdict`] for each cluster, [`Aggregate`] for a Segment.
+//! Law: selected = ready + rolling + failing + stale + held; the order of reports does not matter (`tests/laws.rs`);
+//! silence is stale, never failing.
+//! Not: conditions and their words (`status.rs`).
+
+use crate::ids::{ClusterName, SegmentKey};
+use crate::index::{ClusterState, FleetIndex, Member, SegmentState};
+use crate::report::{Run, RunResult, State};
+use jiff::Timestamp;
+use segment_crds::ClusterCounts;
+use serde::{Deserialize, Serialize};
+
+/// How one selected cluster stands. The five add up to what is selected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Has what the rollout released to it, confirmed, heard from within the limit.
+    Ready,
+    /// On its way.
+    Rolling,
+    /// Could not do it.
+    Failing,
+    /// Not heard from: unknown.
+    Stale,
+    /// Held: by a hold, a pause, or because this hub may not order there.
+    Held,
+}
+
+impl Verdict {
+    /// As users see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Rolling => "Rolling",
+            Self::Failing => "Failing",
+            Self::Stale => "Stale",
+            Self::Held => "Held",
+        }
+    }
+}
+
+/// How one selected cluster stands, why, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// In one word.
+    pub verdict: Verdict,
+    /// Reason in one word; empty when all is well.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+    /// Since when it is so, where that is known.
+    pub since: Option<Timestamp>,
+    /// When this was last known to be so: now for a connected cluster, else when it was last heard.
+    pub as_of: Option<Timestamp>,
+}
+
+/// A Segment in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aggregate {
+    /// Counts that add up.
+    pub counts: ClusterCounts,
+    /// The newest run of any cluster.
+    pub last_run: Option<(ClusterName, Run)>,
+    /// The next run that is due anywhere.
+    pub next_run: Option<Timestamp>,
+    /// Clusters whose last run failed.
+    pub runs_failing: u32,
+    /// Clusters that have told of a finished run.
+    pub runs_known: u32,
+    /// One failed run, for the message.
+    pub failed_run: Option<(ClusterName, Run)>,
+    /// Selected clusters that have not answered since the hub's start.
+    pub unanswered: u32,
+    /// The worst, at most [`segment_crds::limits::WORST_MAX`] of them.
+    pub worst: Vec<(ClusterName, Judged)>,
+}
+
+/// Judges one selected cluster.
+pub fn judge(
+    index: &FleetIndex,
+    segment: &SegmentState,
+    cluster: &ClusterState,
+    member: &Member,
+    now: Timestamp,
+) -> Judged {
+    let settings = index.settings();
+    let as_of = if cluster.is_connected() {
+        Some(now)
+    } else {
+        cluster.last_heard
+    };
+    let say = |verdict, reason: &str, message: String, since| Judged {
+        verdict,
+        reason: reason.to_owned(),
+        message,
+        since,
+        as_of,
+    };
+    if cluster.is_stale(index.started(), settings.stale_after, now) {
+        return match cluster.since {
+            Some(since) => say(
+                Verdict::Stale,
+                "Disconnected",
+                "not heard from".to_owned(),
+                Some(since),
+            ),
+            None if cluster.bound_uid.is_none() => say(
+                Verdict::Stale,
+                "NeverConnected",
+                "its agent has never connected".to_owned(),
+                None,
+            ),
+            None => say(
+                Verdict::Stale,
+                "Disconnected",
+                "not heard from since this hub started".to_owned(),
+                Some(index.started()),
+            ),
+        };
+    }
+    if let Some(uid) = cluster.identity_conflict {
+        return say(
+            Verdict::Held,
+            "IdentityConflict",
+            format!("another cluster (kube-system uid {uid}) uses this identity"),
+            None,
+        );
+    }
+    if let Some(why) = &cluster.went_back {
+        return say(
+            Verdict::Held,
+            "HubWentBack",
+            format!(
+                "{why}: nothing is ordered until the restore is accepted (segctl hub accept-restore)"
+            ),
+            None,
+        );
+    }
+    if let Some(finding) = member.findings.first() {
+        return say(
+            Verdict::Failing,
+            finding.code.as_str(),
+            finding.to_string(),
+            None,
+        );
+    }
+    if let Some((reason, message)) = &member.refused {
+        return say(Verdict::Failing, reason, message.clone(), None);
+    }
+    if member.report_is_current()
+        && let Some(report) = &member.report
+    {
+        if report.state.is_failing() {
+            let reason = if report.reason.is_empty() {
+                report.state.as_str()
+            } else {
+                &report.reason
+            };
+            return say(
+                Verdict::Failing,
+                reason,
+                report.message.clone(),
+                Some(report.since),
+            );
+        }
+        if report.state == State::Held {
+            return say(
+                Verdict::Held,
+                &report.reason,
+                report.message.clone(),
+                Some(report.since),
+            );
+        }
+    }
+    let newest = member
+        .released
+        .is_some_and(|released| Some(released.revision) == segment.revision());
+    if newest && member.confirmed() && member.entry.as_ref().map(|e| e.id()) == member.held {
+        return say(
+            Verdict::Ready,
+            "",
+            String::new(),
+            member.report.as_ref().map(|r| r.since),
+        );
+    }
+    if newest
+        && let Some(released) = member.released
+        && now.duration_since(released.at) >= settings.strategy.progress_deadline
+    {
+        return say(
+            Verdict::Failing,
+            "ProgressDeadlineExceeded",
+            format!(
+                "not confirmed {} s after it was ordered",
+                now.duration_since(released.at).as_secs()
+            ),
+            Some(released.at),
+        );
+    }
+    let applied = member.report_is_current()
+        && member
+            .report
+            .as_ref()
+            .is_some_and(|r| r.state == State::Applied);
+    if !newest && applied {
+        // What the rollout released to it is the revision that it holds.
+        return say(
+            Verdict::Ready,
+            "",
+            String::new(),
+            member.report.as_ref().map(|r| r.since),
+        );
+    }
+    if cluster.view.paused || segment.is_paused() {
+        return say(
+            Verdict::Held,
+            "Paused",
+            "paused: nothing new goes out".to_owned(),
+            None,
+        );
+    }
+    let message = if newest {
+        "ordered, not confirmed yet"
+    } else {
+        "waits for its turn"
+    };
+    say(
+        Verdict::Rolling,
+        "Progressing",
+        message.to_owned(),
+        member.released.map(|released| released.at),
+    )
+}
+
+/// Counts one Segment; `None` where it is unknown.
+pub fn aggregate(index: &FleetIndex, key: &SegmentKey, now: Timestamp) -> Option<Aggregate> {
+    let segment = index.segments().get(key)?;
+    let mut sum = Aggregate::default();
+    let mut bad: Vec<(ClusterName, Judged)> = Vec::new();
+    for (name, member) in &segment.members {
+        let Some(cluster) = index.clusters().get(name) else {
+            continue;
+        };
+        if let Some(runs) = member.report.as_ref().map(|report| &report.runs) {
+            count_runs(&mut sum, name, runs);
+        }
+        if !member.is_selected() {
+            if member.held.is_some() {
+                sum.counts.owed += 1;
+            }
+            continue;
+        }
+        sum.counts.selected += 1;
+        if !cluster.has_answered() {
+            sum.unanswered += 1;
+        }
+        let updated = member.confirmed()
+            && member
+                .released
+                .is_some_and(|r| Some(r.revision) == segment.revision());
+        if updated {
+            sum.counts.updated += 1;
+        } else if !cluster.is_connected() {
+            sum.counts.owed += 1;
+        }
+        let judged = judge(index, segment, cluster, member, now);
+        match judged.verdict {
+            Verdict::Ready => sum.counts.ready += 1,
+            Verdict::Rolling => sum.counts.rolling += 1,
+            Verdict::Failing => sum.counts.failing += 1,
+            Verdict::Stale => sum.counts.stale += 1,
+            Verdict::Held => sum.counts.held += 1,
+        }
+        if matches!(
+            judged.verdict,
+            Verdict::Failing | Verdict::Held | Verdict::Stale
+        ) {
+            bad.push((name.clone(), judged));
+        }
+    }
+    sum.counts.owed += u32::try_from(
+        index
+            .tombstones()
+            .values()
+            .filter(|tombstone| tombstone.key == *key)
+            .map(|tombstone| tombstone.clusters.len())
+            .sum::<usize>(),
+    )
+    .unwrap_or(u32::MAX);
+    // Failing before held before stale; within these, by name: the list is stable while nothing changes.
+    bad.sort_by(|(a_name, a), (b_name, b)| {
+        let rank = |verdict| match verdict {
+            Verdict::Failing => 0,
+            Verdict::Held => 1,
+            _ => 2,
+        };
+        (rank(a.verdict), a_name).cmp(&(rank(b.verdict), b_name))
+    });
+    bad.truncate(segment_crds::limits::WORST_MAX);
+    sum.worst = bad;
+    Some(sum)
+}
+
+fn count_runs(sum: &mut Aggregate, name: &ClusterName, runs: &crate::report::Runs) {
+    if let Some(next) = runs.next {
+        sum.next_run = Some(sum.next_run.map_or(next, |t| t.min(next)));
+    }
+    let Some(run) = &runs.last else { return };
+    if sum
+        .last_run
+        .as_ref()
+        .is_none_or(|(_, newest)| run.scheduled > newest.scheduled)
+    {
+        sum.last_run = Some((name.clone(), run.clone()));
+    }
+    match run.result {
+        RunResult::Running => {}
+        RunResult::Succeeded => sum.runs_known += 1,
+        RunResult::Failed => {
+            sum.runs_known += 1;
+            sum.runs_failing += 1;
+            if sum
+                .failed_run
+                .as_ref()
+                .is_none_or(|(_, newest)| run.scheduled > newest.scheduled)
+            {
+                sum.failed_run = Some((name.clone(), run.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! One cluster, as the hub sees it.
+
+use crate::assignment::Holdings;
+use crate::ids::{KeyHash, RootDigest, SegmentKey, Uid};
+use crate::placement::ClusterView;
+use crate::sync::frame::AgentHealth;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One cluster.
+#[derive(Debug)]
+pub struct ClusterState {
+    /// Labels, annotations, taints, access: what admins wrote.
+    pub view: ClusterView,
+    /// Its `metadata.generation`.
+    pub generation: i64,
+    /// When the Cluster was made.
+    pub created: Option<Timestamp>,
+    /// The spoke's kube-system uid that this name is bound to, as status mirrors it.
+    pub bound_uid: Option<Uid>,
+    /// The newest stream; an older one's end changes nothing.
+    pub session: Option<u64>,
+    /// When the newest stream was opened, or when it ended.
+    pub since: Option<Timestamp>,
+    /// When something was last heard.
+    pub last_heard: Option<Timestamp>,
+    /// What it holds is known to this process.
+    pub inventory_known: bool,
+    /// What it holds, unknown entries included.
+    pub held: Holdings,
+    /// Names of held entries that no Segment here asks for.
+    pub orphan_names: BTreeMap<KeyHash, SegmentKey>,
+    /// Segments that have a member for this cluster.
+    pub segments: BTreeSet<SegmentKey>,
+    /// Token of the last reports taken in.
+    pub reports: Option<RootDigest>,
+    /// Its reports were asked for and have not all come.
+    pub reports_pending: bool,
+    /// Version of the agent.
+    pub agent_version: String,
+    /// Version of the spoke's API server.
+    pub kubernetes_version: String,
+    /// Why the hub may not order anything there.
+    pub went_back: Option<String>,
+    /// A uid that came under this name and is not the bound one.
+    pub identity_conflict: Option<Uid>,
+    /// What stops the agent as a whole.
+    pub health: AgentHealth,
+    /// Version of the index at which this changed.
+    pub version: u64,
+}
+
+impl ClusterState {
+    pub(super) fn new(view: ClusterView) -> Self {
+        Self {
+            view,
+            generation: 0,
+            created: None,
+            bound_uid: None,
+            session: None,
+            since: None,
+            last_heard: None,
+            inventory_known: false,
+            held: Holdings::new(),
+            orphan_names: BTreeMap::new(),
+            segments: BTreeSet::new(),
+            reports: None,
+            reports_pending: false,
+            agent_version: String::new(),
+            kubernetes_version: String::new(),
+            went_back: None,
+            identity_conflict: None,
+            health: AgentHealth::default(),
+            version: 0,
+        }
+    }
+
+    /// A stream is open.
+    pub fn is_connected(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// This process has all that the cluster has to say: inventory and reports.
+    pub fn has_answered(&self) -> bool {
+        self.inventory_known && !self.reports_pending
+    }
+
+    /// No stream for longer than the limit, or none at all since the hub's start.
+    pub fn is_stale(
+        &self,
+        started: Timestamp,
+        stale_after: jiff::SignedDuration,
+        now: Timestamp,
+    ) -> bool {
+        !self.is_connected() && now.duration_since(self.since.unwrap_or(started)) >= stale_after
+    }
+}

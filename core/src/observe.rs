@@ -1,0 +1,242 @@
+//! What a CronJob's runs do, from what the API server shows of its Jobs and their Pods.
+//!
+//! In: untyped JSON of Jobs and Pods, as compact values ([`JobSeen`], [`PodSeen`]); the live CronJob. Out: [`Runs`].
+//! Law: a Job counts for the CronJob that controls it, by uid; a value that can't be read is left out, never guessed.
+//! Not: watching (the agent's `observer.rs`); missed and late runs, which need the ledger.
+
+use crate::apply::Live;
+use crate::ids::Uid;
+use crate::report::{Run, RunResult, Runs, cut_message};
+use crate::segment::schedule::next_after;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// When the controller made the Job for: an RFC 3339 time.
+const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+
+/// Waiting reasons that tell nothing: the Pod is on its way.
+const ON_ITS_WAY: [&str; 2] = ["ContainerCreating", "PodInitializing"];
+
+/// A Job of a CronJob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobSeen {
+    /// Its uid.
+    pub uid: Uid,
+    /// Its name.
+    pub name: Box<str>,
+    /// The CronJob that controls it.
+    pub cronjob: Uid,
+    /// When it was due, else when it was made.
+    pub scheduled: Timestamp,
+    /// When it started.
+    pub started: Option<Timestamp>,
+    /// When it ended.
+    pub finished: Option<Timestamp>,
+    /// How it ended.
+    pub result: RunResult,
+    /// The failing condition's reason.
+    pub reason: Box<str>,
+    /// The failing condition's message.
+    pub message: Box<str>,
+}
+
+/// A Pod of a Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSeen {
+    /// Its uid.
+    pub uid: Uid,
+    /// The Job that controls it.
+    pub job: Uid,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Exit code of its container's last end.
+    pub exit_code: Option<i32>,
+    /// Why the container waits or ended, or the Pod can't be scheduled.
+    pub reason: Box<str>,
+    /// The words beside the reason.
+    pub message: Box<str>,
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
+}
+
+fn text(value: &Value) -> Box<str> {
+    value.as_str().map(cut_message).unwrap_or_default().into()
+}
+
+fn uid(object: &Value) -> Option<Uid> {
+    object["metadata"]["uid"].as_str()?.parse().ok()
+}
+
+/// The uid of the owner that controls an object, if it is of this kind.
+fn controller(object: &Value, kind: &str) -> Option<Uid> {
+    let owners = object["metadata"]["ownerReferences"].as_array()?;
+    let owner = owners
+        .iter()
+        .find(|owner| owner["controller"].as_bool() == Some(true))?;
+    (owner["kind"].as_str() == Some(kind)).then(|| owner["uid"].as_str()?.parse().ok())?
+}
+
+fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    let conditions = object["status"]["conditions"].as_array()?;
+    conditions.iter().find(|condition| {
+        condition["type"].as_str() == Some(kind) && condition["status"].as_str() == Some("True")
+    })
+}
+
+/// True for a Job that has neither completed nor failed: what a removal waits for.
+pub fn is_unfinished(job: &Value) -> bool {
+    condition(job, "Complete").is_none() && condition(job, "Failed").is_none()
+}
+
+/// How many of these Jobs are unfinished and controlled by this CronJob.
+pub fn unfinished_jobs(jobs: &[Value], cronjob: Uid) -> u32 {
+    let count = jobs
+        .iter()
+        .filter(|job| controller(job, "CronJob") == Some(cronjob) && is_unfinished(job))
+        .count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+/// A Job that a CronJob controls; `None` for all others.
+pub fn job_seen(job: &Value) -> Option<JobSeen> {
+    let metadata = &job["metadata"];
+    let created = time(&metadata["creationTimestamp"])?;
+    let failed = condition(job, "Failed");
+    let complete = condition(job, "Complete");
+    let result = match (&failed, &complete) {
+        (Some(_), _) => RunResult::Failed,
+        (None, Some(_)) => RunResult::Succeeded,
+        (None, None) => RunResult::Running,
+    };
+    let finished = time(&job["status"]["completionTime"]).or_else(|| {
+        failed
+            .or(complete)
+            .and_then(|condition| time(&condition["lastTransitionTime"]))
+    });
+    Some(JobSeen {
+        uid: uid(job)?,
+        name: text(&metadata["name"]),
+        cronjob: controller(job, "CronJob")?,
+        scheduled: time(&metadata["annotations"][SCHEDULED]).unwrap_or(created),
+        started: time(&job["status"]["startTime"]),
+        finished,
+        result,
+        reason: failed
+            .map(|condition| text(&condition["reason"]))
+            .unwrap_or_default(),
+        message: failed
+            .map(|condition| text(&condition["message"]))
+            .unwrap_or_default(),
+    })
+}
+
+/// A Pod that a Job controls; `None` for all others.
+pub fn pod_seen(pod: &Value) -> Option<PodSeen> {
+    let job = controller(pod, "Job")?;
+    let status = &pod["status"];
+    let container = status["containerStatuses"]
+        .as_array()
+        .and_then(|all| all.first())
+        .unwrap_or(&Value::Null);
+    let (state, last) = (&container["state"], &container["lastState"]);
+    let ended = [&state["terminated"], &last["terminated"]]
+        .into_iter()
+        .find(|ended| ended.is_object());
+    let exit_code = ended
+        .and_then(|ended| ended["exitCode"].as_i64())
+        .and_then(|code| i32::try_from(code).ok());
+    let waiting = &state["waiting"];
+    let (reason, message) = if waiting["reason"]
+        .as_str()
+        .is_some_and(|reason| !ON_ITS_WAY.contains(&reason))
+    {
+        (text(&waiting["reason"]), text(&waiting["message"]))
+    } else if let Some(ended) = ended.filter(|_| exit_code != Some(0)) {
+        (text(&ended["reason"]), text(&ended["message"]))
+    } else if status["phase"].as_str() == Some("Pending") {
+        unschedulable(status)
+    } else {
+        (text(&status["reason"]), text(&status["message"]))
+    };
+    Some(PodSeen {
+        uid: uid(pod)?,
+        job,
+        created: time(&pod["metadata"]["creationTimestamp"])?,
+        exit_code,
+        reason,
+        message,
+    })
+}
+
+fn unschedulable(status: &Value) -> (Box<str>, Box<str>) {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let mut unscheduled = conditions.filter(|condition| {
+        condition["type"].as_str() == Some("PodScheduled")
+            && condition["status"].as_str() == Some("False")
+    });
+    unscheduled
+        .next()
+        .map(|condition| (text(&condition["reason"]), text(&condition["message"])))
+        .unwrap_or_default()
+}
+
+/// What a CronJob's runs do.
+///
+/// `jobs` are all Jobs of its namespace or only its own; `pods` likewise.
+pub fn runs<'a>(
+    cronjob: &Live,
+    jobs: impl IntoIterator<Item = &'a JobSeen>,
+    pods: impl IntoIterator<Item = &'a PodSeen>,
+    now: Timestamp,
+) -> Runs {
+    let mut active = 0;
+    let mut newest: Option<&JobSeen> = None;
+    for job in jobs.into_iter().filter(|job| job.cronjob == cronjob.uid) {
+        active += u32::from(job.result == RunResult::Running);
+        let later = |job: &JobSeen| (job.scheduled, job.started, job.name.clone());
+        if newest.is_none_or(|newest| later(newest) < later(job)) {
+            newest = Some(job);
+        }
+    }
+    let last = newest.map(|job| {
+        let pod = pods
+            .into_iter()
+            .filter(|pod| pod.job == job.uid)
+            .max_by_key(|pod| (pod.created, pod.uid));
+        run(job, pod)
+    });
+    // `@every` counts from the last run: from now on it would be another time in each report.
+    let from = match cronjob.last_schedule.or(cronjob.created) {
+        Some(last) if cronjob.schedule.starts_with("@every") => last,
+        _ => now,
+    };
+    let next = next_after(&cronjob.schedule, cronjob.time_zone.as_deref(), from)
+        .filter(|_| !cronjob.suspend);
+    Runs { last, next, active }
+}
+
+fn run(job: &JobSeen, pod: Option<&PodSeen>) -> Run {
+    // Of a run that succeeded, what an earlier try of its said is history.
+    let pod = pod.filter(|_| job.result != RunResult::Succeeded || job.reason.is_empty());
+    let of_pod = pod.filter(|pod| job.result != RunResult::Succeeded && !pod.reason.is_empty());
+    let (reason, message) = match (job.reason.is_empty(), of_pod) {
+        (true, Some(pod)) => (&pod.reason, &pod.message),
+        (false, Some(pod)) if job.message.is_empty() => (&job.reason, &pod.message),
+        _ => (&job.reason, &job.message),
+    };
+    Run {
+        job: job.name.to_string(),
+        scheduled: job.scheduled,
+        started: job.started,
+        finished: job.finished,
+        result: job.result,
+        exit_code: pod.and_then(|pod| pod.exit_code),
+        reason: reason.to_string(),
+        message: message.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,542 @@
+//! What is written to `Segment.status` and `Cluster.status`, and whether it is worth a write now.
+//!
+//! In: the index, the status as it stands, the time. Out: a new status, or nothing.
+//! Law: nothing is written while clusters that count have not answered since the hub's start (the old status stands
+//! whole); a status that says the same is not written again; `Reconciling` and `Stalled` are present only when True, as
+//! kstatus reads them; a rejected or halted Segment says Stalled.
+//! Not: the pace of writing (hub, `status_writer.rs`).
+
+use crate::aggregate::{Aggregate, aggregate};
+use crate::finding::{Code, Finding};
+use crate::ids::{ClusterName, SegmentKey};
+use crate::index::{ClusterState, FleetIndex, SegmentState};
+use crate::report::{Run, State};
+use crate::rollout::Progress;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use segment_crds::conditions::{condition, remove_condition, set_condition};
+use segment_crds::{
+    ClusterCondition, ClusterStatus, ConditionStatus, Reason, RolloutStatus, SegmentCondition,
+    SegmentStatus, WorstCluster,
+};
+
+/// Longest message of a condition, in bytes: a status stays far below etcd's limit whatever clusters say.
+const MAX_CONDITION_BYTES: usize = 2048;
+
+/// The status that a Segment should have; `None` where the one that stands is to be left alone.
+pub fn segment_status(
+    index: &FleetIndex,
+    key: &SegmentKey,
+    stands: Option<&SegmentStatus>,
+    now: Timestamp,
+) -> Option<SegmentStatus> {
+    let segment = index.segments().get(key)?;
+    let sum = aggregate(index, key, now)?;
+    let waiting = now.duration_since(index.started()) < index.settings().stale_after;
+    let written = stands.is_some_and(|status| status.observed_generation >= 0);
+    if waiting && written && sum.unanswered > 0 {
+        // After a hub's start the whole of the written status stands until all have answered: no flapping.
+        let same_generation =
+            stands.is_some_and(|status| status.observed_generation == segment.generation);
+        if same_generation {
+            return None;
+        }
+    }
+    let mut status = stands.cloned().unwrap_or_default();
+    fill(&mut status, segment, &sum, now);
+    (stands != Some(&status)).then_some(status)
+}
+
+fn fill(status: &mut SegmentStatus, segment: &SegmentState, sum: &Aggregate, now: Timestamp) {
+    let generation = segment.generation;
+    status.observed_generation = generation;
+    status.revision = segment.revision().map(|revision| revision.short());
+    status.clusters = Some(sum.counts);
+    status.ready = Some(sum.counts.ready_column());
+    status.last_run = sum
+        .last_run
+        .as_ref()
+        .map(|(_, run)| time(run.started.unwrap_or(run.scheduled)));
+    status.next_run = sum.next_run.map(time);
+    status.worst = sum
+        .worst
+        .iter()
+        .map(|(name, judged)| WorstCluster {
+            cluster: name.to_string(),
+            reason: judged.reason.clone(),
+            message: cut(&judged.message),
+            since: judged.since.map(time),
+        })
+        .collect();
+    let story = Story::of(segment, sum);
+    status.rollout = Some(RolloutStatus {
+        state: Some(story.rollout.0.as_str().to_owned()),
+        updated: sum.counts.updated,
+        message: (!story.rollout.1.is_empty()).then(|| cut(&story.rollout.1)),
+    });
+    let list = &mut status.conditions;
+    let mut set =
+        |kind: SegmentCondition, status: ConditionStatus, (reason, message): &(Reason, String)| {
+            set_condition(
+                list,
+                condition(
+                    kind.as_str(),
+                    status,
+                    *reason,
+                    cut(message),
+                    generation,
+                    time(now),
+                ),
+            );
+        };
+    let truth = |yes: bool| {
+        if yes {
+            ConditionStatus::True
+        } else {
+            ConditionStatus::False
+        }
+    };
+    set(
+        SegmentCondition::Accepted,
+        truth(!segment.is_refused()),
+        &story.accepted,
+    );
+    set(SegmentCondition::Ready, truth(story.is_ready), &story.ready);
+    set(
+        SegmentCondition::RolloutCompleted,
+        truth(segment.progress == Progress::Completed),
+        &story.rollout,
+    );
+    set(
+        SegmentCondition::RunsSucceeding,
+        story.runs_succeeding,
+        &story.runs,
+    );
+    let paused = if segment.is_paused() {
+        (Reason::Paused, "nothing new goes out".to_owned())
+    } else {
+        (Reason::NotPaused, String::new())
+    };
+    set(
+        SegmentCondition::Paused,
+        truth(segment.is_paused()),
+        &paused,
+    );
+    // Present only when True: the first of the two that a reader meets decides, so never both.
+    if let Some(stalled) = &story.stalled {
+        set(SegmentCondition::Stalled, ConditionStatus::True, stalled);
+        remove_condition(list, SegmentCondition::Reconciling.as_str());
+    } else {
+        if story.is_ready {
+            remove_condition(list, SegmentCondition::Reconciling.as_str());
+        } else {
+            set(
+                SegmentCondition::Reconciling,
+                ConditionStatus::True,
+                &story.ready,
+            );
+        }
+        remove_condition(list, SegmentCondition::Stalled.as_str());
+    }
+}
+
+/// The conditions' words.
+struct Story {
+    accepted: (Reason, String),
+    is_ready: bool,
+    ready: (Reason, String),
+    rollout: (Reason, String),
+    stalled: Option<(Reason, String)>,
+    runs_succeeding: ConditionStatus,
+    runs: (Reason, String),
+}
+
+impl Story {
+    fn of(segment: &SegmentState, sum: &Aggregate) -> Self {
+        let counts = sum.counts;
+        let worst = sum
+            .worst
+            .first()
+            .map(|(name, judged)| format!("{name}: {}: {}", judged.reason, judged.message))
+            .unwrap_or_default();
+        let rollout = match segment.progress {
+            Progress::Completed => (Reason::Completed, String::new()),
+            Progress::Progressing => (
+                Reason::Progressing,
+                format!(
+                    "{} of {} clusters have the newest revision",
+                    counts.updated, counts.selected
+                ),
+            ),
+            Progress::FailuresExceeded => (
+                Reason::Halted,
+                format!(
+                    "{} clusters failed, nothing goes out until they are well or the Segment is changed; {worst}",
+                    counts.failing
+                ),
+            ),
+        };
+        // Clusters that are away are within their budget (100 % by default): counted, not waited for.
+        let completed = segment.progress == Progress::Completed;
+        let is_ready = !segment.is_refused()
+            && !segment.deleting
+            && completed
+            && counts.failing == 0
+            && counts.held == 0
+            && counts.rolling == 0;
+        let ready = if segment.deleting {
+            (
+                Reason::Removing,
+                format!("being removed; owed to {} clusters", counts.owed),
+            )
+        } else if segment.is_refused() {
+            (
+                refusal(&segment.findings),
+                format!(
+                    "the newest spec was refused, the last good one stands: {}",
+                    findings(&segment.findings)
+                ),
+            )
+        } else if counts.selected == 0 {
+            (
+                Reason::NoClusterSelected,
+                "selector and taints leave no cluster".to_owned(),
+            )
+        } else if counts.failing > 0 {
+            (
+                Reason::ClustersFailing,
+                format!(
+                    "{} of {} clusters fail; {worst}",
+                    counts.failing, counts.selected
+                ),
+            )
+        } else if counts.held > 0 {
+            (
+                Reason::Held,
+                format!(
+                    "{} of {} clusters are held; {worst}",
+                    counts.held, counts.selected
+                ),
+            )
+        } else if !completed || counts.rolling > 0 {
+            (
+                Reason::RollingOut,
+                format!(
+                    "{} of {} clusters have the newest revision",
+                    counts.updated, counts.selected
+                ),
+            )
+        } else if counts.stale > 0 {
+            (
+                Reason::ReadyButUnreachable,
+                format!(
+                    "{} of {} clusters are not heard from; {worst}",
+                    counts.stale, counts.selected
+                ),
+            )
+        } else {
+            (Reason::AllReady, String::new())
+        };
+        let stalled = if segment.is_refused() {
+            Some((refusal(&segment.findings), findings(&segment.findings)))
+        } else if segment.progress == Progress::FailuresExceeded {
+            Some((Reason::FailuresExceeded, rollout.1.clone()))
+        } else if !is_ready && counts.failing > 0 && counts.rolling == 0 {
+            Some(ready.clone())
+        } else {
+            None
+        };
+        let (runs_succeeding, runs) = runs(sum);
+        Self {
+            accepted: if segment.is_refused() {
+                (refusal(&segment.findings), findings(&segment.findings))
+            } else {
+                (Reason::Accepted, String::new())
+            },
+            is_ready,
+            ready,
+            rollout,
+            stalled,
+            runs_succeeding,
+            runs,
+        }
+    }
+}
+
+fn runs(sum: &Aggregate) -> (ConditionStatus, (Reason, String)) {
+    if sum.runs_failing > 0 {
+        let example = sum
+            .failed_run
+            .as_ref()
+            .map(|(name, run)| format!("; {name}: {}", run_words(run)))
+            .unwrap_or_default();
+        (
+            ConditionStatus::False,
+            (
+                Reason::Failing,
+                format!(
+                    "the last run failed on {} of {} clusters{example}",
+                    sum.runs_failing, sum.runs_known
+                ),
+            ),
+        )
+    } else if sum.runs_known > 0 {
+        (ConditionStatus::True, (Reason::Succeeding, String::new()))
+    } else {
+        (
+            ConditionStatus::Unknown,
+            (Reason::NoRuns, "no run has ended yet".to_owned()),
+        )
+    }
+}
+
+/// A run in words: `Job x: BackoffLimitExceeded, exit 1: …`.
+pub fn run_words(run: &Run) -> String {
+    let mut words = format!("Job {}", run.job);
+    if !run.reason.is_empty() {
+        words.push_str(&format!(": {}", run.reason));
+    }
+    if let Some(code) = run.exit_code {
+        words.push_str(&format!(", exit {code}"));
+    }
+    if !run.message.is_empty() {
+        words.push_str(&format!(": {}", run.message));
+    }
+    words
+}
+
+fn refusal(findings: &[Finding]) -> Reason {
+    match findings
+        .iter()
+        .find(|finding| finding.is_error())
+        .map(|finding| finding.code)
+    {
+        Some(Code::NotYet) => Reason::NotYet,
+        Some(Code::TooLarge) => Reason::TooLarge,
+        _ => Reason::Invalid,
+    }
+}
+
+fn findings(list: &[Finding]) -> String {
+    list.iter()
+        .filter(|finding| finding.is_error())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// Whole seconds, as the API server stores them: a finer time would look like a change each time.
+fn time(timestamp: Timestamp) -> Time {
+    Time(Timestamp::from_second(timestamp.as_second()).unwrap_or(timestamp))
+}
+
+fn cut(message: &str) -> String {
+    if message.len() <= MAX_CONDITION_BYTES {
+        return message.to_owned();
+    }
+    let mut end = MAX_CONDITION_BYTES - '…'.len_utf8();
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", &message[..end])
+}
+
+/// The status that a Cluster should have; `None` where the one that stands says the same.
+pub fn cluster_status(
+    index: &FleetIndex,
+    name: &ClusterName,
+    stands: Option<&ClusterStatus>,
+    now: Timestamp,
+) -> Option<ClusterStatus> {
+    let cluster = index.clusters().get(name)?;
+    let waiting = now.duration_since(index.started()) < index.settings().stale_after;
+    let written = stands.is_some_and(|status| status.observed_generation >= 0);
+    if written && waiting && cluster.session.is_none() && cluster.since.is_none() {
+        // The hub has just started: what was true before stands until the cluster has had the time to come.
+        return None;
+    }
+    let mut status = stands.cloned().unwrap_or_default();
+    status.observed_generation = cluster.generation;
+    if let Some(uid) = cluster.bound_uid {
+        status.cluster_uid = Some(uid.to_string());
+    }
+    if !cluster.agent_version.is_empty() {
+        status.agent_version = Some(cluster.agent_version.clone());
+        status.kubernetes_version = Some(cluster.kubernetes_version.clone());
+    }
+    if cluster.is_connected() {
+        // Written only when the connection is lost: a heartbeat never reaches etcd.
+        status.last_seen = stands.and_then(|status| status.last_seen.clone());
+    } else if let Some(heard) = cluster.last_heard {
+        status.last_seen = Some(time(heard));
+    }
+    if cluster.has_answered() || !written {
+        let (placed, ready) = placed_and_ready(index, cluster, name, now);
+        status.segments = Some(placed);
+        status.ready = Some(ready);
+    }
+    let generation = cluster.generation;
+    for (kind, truth, reason, message) in cluster_conditions(index, cluster, name) {
+        let new: Condition = condition(
+            kind.as_str(),
+            truth,
+            reason,
+            cut(&message),
+            generation,
+            time(now),
+        );
+        set_condition(&mut status.conditions, new);
+    }
+    (stands != Some(&status)).then_some(status)
+}
+
+fn placed_and_ready(
+    index: &FleetIndex,
+    cluster: &ClusterState,
+    name: &ClusterName,
+    now: Timestamp,
+) -> (u32, u32) {
+    let mut placed = 0;
+    let mut ready = 0;
+    for key in &cluster.segments {
+        let Some(segment) = index.segments().get(key) else {
+            continue;
+        };
+        let Some(member) = segment
+            .members
+            .get(name)
+            .filter(|member| member.is_selected())
+        else {
+            continue;
+        };
+        placed += 1;
+        let judged = crate::aggregate::judge(index, segment, cluster, member, now);
+        ready += u32::from(judged.verdict == crate::aggregate::Verdict::Ready);
+    }
+    (placed, ready)
+}
+
+type Row = (ClusterCondition, ConditionStatus, Reason, String);
+
+fn cluster_conditions(index: &FleetIndex, cluster: &ClusterState, name: &ClusterName) -> Vec<Row> {
+    let reports = || {
+        cluster
+            .segments
+            .iter()
+            .filter_map(|key| index.report(key, name).map(|report| (key, report)))
+    };
+    let first = |state: State| {
+        reports()
+            .find(|(_, report)| report.state == state)
+            .map(|(key, report)| format!("{key}: {}: {}", report.reason, report.message))
+    };
+    let flag = |kind, found: Option<String>, bad: Reason, good: Reason| -> Row {
+        match found {
+            Some(message) => (kind, ConditionStatus::True, bad, message),
+            None => (kind, ConditionStatus::False, good, String::new()),
+        }
+    };
+    let connected = if cluster.is_connected() {
+        (
+            ClusterCondition::Connected,
+            ConditionStatus::True,
+            Reason::Connected,
+            String::new(),
+        )
+    } else if cluster.bound_uid.is_none() {
+        (
+            ClusterCondition::Connected,
+            ConditionStatus::False,
+            Reason::NeverConnected,
+            "no agent has come under this name yet: segctl cluster join prints how".to_owned(),
+        )
+    } else {
+        (
+            ClusterCondition::Connected,
+            ConditionStatus::False,
+            Reason::Disconnected,
+            "the agent's stream has ended".to_owned(),
+        )
+    };
+    let conflict = flag(
+        ClusterCondition::IdentityConflict,
+        cluster
+            .identity_conflict
+            .map(|uid| format!("another cluster (kube-system uid {uid}) uses this identity")),
+        Reason::IdentityConflict,
+        Reason::IdentityBound,
+    );
+    let policy = flag(
+        ClusterCondition::PolicyConflict,
+        cluster
+            .health
+            .policy_error
+            .clone()
+            .or_else(|| first(State::Refused)),
+        Reason::PolicyConflict,
+        Reason::PolicyAdmits,
+    );
+    let brake = flag(
+        ClusterCondition::BrakeEngaged,
+        None,
+        Reason::BrakeEngaged,
+        Reason::BrakeReleased,
+    );
+    let contested = flag(
+        ClusterCondition::Contested,
+        first(State::Contested),
+        Reason::Contested,
+        Reason::Uncontested,
+    );
+    let went_back = flag(
+        ClusterCondition::HubWentBack,
+        cluster
+            .went_back
+            .as_ref()
+            .map(|why| format!("{why}: nothing is ordered here until the restore is accepted (segctl hub accept-restore)")),
+        Reason::HubWentBack,
+        Reason::InOrder,
+    );
+    let rights = flag(
+        ClusterCondition::NoRights,
+        cluster.health.no_rights.clone(),
+        Reason::NoRights,
+        Reason::RightsComplete,
+    );
+    let access = match cluster.view.access {
+        segment_crds::Access::Accepted => None,
+        segment_crds::Access::Pending => {
+            Some((Reason::Pending, "spec.access is Pending".to_owned()))
+        }
+        segment_crds::Access::Revoked => {
+            Some((Reason::Revoked, "spec.access is Revoked".to_owned()))
+        }
+    };
+    let against = access.or_else(|| {
+        (connected.1 == ConditionStatus::False)
+            .then(|| (connected.2, connected.3.clone()))
+            .or_else(|| {
+                [&conflict, &went_back, &rights, &brake]
+                    .into_iter()
+                    .find(|row| row.1 == ConditionStatus::True)
+                    .map(|row| (row.2, row.3.clone()))
+            })
+    });
+    let ready = match against {
+        Some((reason, message)) => (
+            ClusterCondition::Ready,
+            ConditionStatus::False,
+            reason,
+            message,
+        ),
+        None => (
+            ClusterCondition::Ready,
+            ConditionStatus::True,
+            Reason::AllGood,
+            String::new(),
+        ),
+    };
+    vec![
+        ready, connected, conflict, policy, brake, contested, went_back, rights,
+    ]
+}

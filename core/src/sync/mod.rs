@@ -1,0 +1,18 @@
+//! The sync protocol: frames, and both ends as synchronous state machines.
+//!
+//! ```text
+//! agent                                    hub
+//!   Hello {fence, watermark, digests} ──►          judged: identity, watermark
+//!          ◄── Welcome {fence, watermark, wants}    fence judged by the agent, stored before it acts
+//!   Inventory chunks (only when wanted) ──►         feeds placement and rollout
+//!          ◄── NamesWanted / Names ──►              for keys that the hub does not know
+//!          ◄── Orders {fence, watermark, …}
+//!   Acks ──►                                        never wait behind reports
+//!   Reports {token, …} ──►
+//! ```
+//! Law: both ends over a pipe that drops, repeats and reorders across reconnects converge; nothing is removed that no
+//! order named (`tests/laws.rs`).
+
+pub mod agent;
+pub mod frame;
+pub mod hub;

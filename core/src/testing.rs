@@ -1,0 +1,70 @@
+//! Builders and proptest strategies for the tests of this and other crates (feature `testing`).
+//!
+//! In: little. Out: valid Segments and Clusters. Law: what a builder makes passes `parse`.
+//! Not: for production code; a builder panics where a test is wrong.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that asks for what can't be made shall fail at once"
+)]
+
+use crate::placement::ClusterView;
+use crate::segment::{ParsedSegment, parse};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use segment_crds::{Cluster, Segment, SegmentSpec};
+use std::collections::BTreeMap;
+
+mod strategies;
+pub use strategies::{cluster_views, label_selectors, labels, segments, template_values};
+
+/// A valid Segment of type pivot with generation 1, a uid made from its name, and nothing optional.
+/// `key` is `namespace/name`.
+pub fn segment(key: &str) -> Segment {
+    let (namespace, name) = key.split_once('/').unwrap();
+    let mut segment = Segment::new(name, SegmentSpec::default());
+    segment.metadata.namespace = Some(namespace.to_owned());
+    segment.metadata.uid = Some(crate::ids::Uid(crate::ids::sha256_16(key.as_bytes())).to_string());
+    segment.metadata.generation = Some(1);
+    segment.spec.cronjob.schedule = Some("0 3 * * *".to_owned());
+    let text = |value: &str| Some(value.to_owned());
+    let env = &mut segment.spec.env;
+    env.type_ = text("pivot");
+    env.target_segment_name = text("demo");
+    env.citus_dist_col = text("correlation_id");
+    env.source_where_clause = text("profile_type = 'crm'");
+    env.target_segment_indexes = text("");
+    env.target_segment_views = text("");
+    segment
+}
+
+/// [`segment`], parsed.
+pub fn parsed(key: &str) -> ParsedSegment {
+    parse(&segment(key)).unwrap()
+}
+
+/// A Cluster with these labels.
+pub fn cluster(name: &str, labels: &[(&str, &str)]) -> Cluster {
+    let mut cluster = Cluster::new(name, segment_crds::ClusterSpec::default());
+    cluster.metadata.labels = Some(owned(labels));
+    cluster
+}
+
+/// [`cluster`], as decisions see it.
+pub fn view(name: &str, labels: &[(&str, &str)]) -> ClusterView {
+    ClusterView::from_cluster(&cluster(name, labels)).unwrap()
+}
+
+/// A selector with `matchLabels` only.
+pub fn label_selector(labels: &[(&str, &str)]) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(owned(labels)),
+        match_expressions: None,
+    }
+}
+
+fn owned(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|&(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
