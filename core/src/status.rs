@@ -370,9 +370,9 @@ pub fn cluster_status(
     } else if let Some(heard) = cluster.last_heard {
         status.last_seen = Some(time(heard));
     }
+    let (placed, ready) = placed_and_ready(index, cluster, name, now);
+    status.segments = Some(placed);
     if cluster.has_answered() || !written {
-        let (placed, ready) = placed_and_ready(index, cluster, name, now);
-        status.segments = Some(placed);
         status.ready = Some(ready);
     }
     let generation = cluster.generation;

@@ -4,6 +4,8 @@
 //! **Law:** stdout carries audit lines and nothing else; a panic is a log line in the chosen format.
 //! **Not:** traces to a collector.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
@@ -38,10 +40,17 @@ pub fn init(args: &LogArgs) -> Result<(), LogError> {
         level: args.log_level.clone(),
         source,
     })?;
+    // kube logs each failed request as an error before we decide what it means; our own line says it with the call.
+    let filter = match "kube_client::client::builder=off".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let logged = filter.and(filter_fn(|metadata| metadata.target() != audit::TARGET));
     let lines = match args.log_format {
         LogFormat::Plain => fmt::layer()
             .with_writer(std::io::stderr)
+            // Colour is for people at a terminal; in a file or a collector it is noise.
+            .with_ansi(std::io::stderr().is_terminal())
             .with_target(false)
             .boxed(),
         LogFormat::Json => fmt::layer()

@@ -68,8 +68,12 @@ pub(super) fn plan(
     match facts.look(&target) {
         Look::Unknown | Look::Absent { read: false } => Some(Step::Read(target)),
         Look::Seen(live) if live.source == Source::Watch => Some(Step::Read(target)),
-        // Made already, by a process that did not live to note it.
+        // Made already, by a process that did not live to note it. What it left runs no more: it was suspended first.
+        // One that does run is somebody's copy, with our marks on it, and no part of a move.
         Look::Seen(live) if matches!(ownership(order, record, live), Ownership::Ours) => {
+            if record.applied.is_none() && !old_live.suspend {
+                return None;
+            }
             Some(Step::Note(Box::new(Record {
                 applied: None,
                 leaving: Some(old),

@@ -1,11 +1,17 @@
 //! The plan against a small API server: it keeps one CronJob per place and answers as the real one was measured to.
 
 use super::*;
+use crate::admit::Refusal;
+use crate::assignment::Owner;
 use crate::assignment::{
     Assignment, ConcurrencyPolicy, Controls, Hold, Modes, OrderNumber, PodSecurity, PullPolicy,
     Removal, RemovalPolicy, Rendered, RestartPolicy, RunningJobs, Template,
 };
-use crate::ids::{HubId, Revision, SegmentKey};
+use crate::ids::{CronJobName, HubId, Namespace, Revision, SegmentKey, Uid};
+use crate::names;
+use jiff::Timestamp;
+use serde_json::json;
+use std::collections::BTreeMap;
 
 const NOW: &str = "2026-01-02T03:30:00Z";
 
@@ -812,6 +818,27 @@ fn a_move_makes_the_new_one_before_the_old_one_goes() {
             assert_eq!(world.take_log(), ["delete"]);
         }
         assert_eq!(world.objects.len(), 1);
+    }
+}
+
+#[test]
+fn a_running_copy_with_our_marks_is_left_alone() {
+    let entry = entry(|_| {});
+    let mut world = World::with(&entry);
+    let mut copy = world.object().clone();
+    copy["metadata"]["namespace"] = json!("reports");
+    let place = Place {
+        namespace: Namespace::new("reports").unwrap(),
+        name: CronJobName::new("a").unwrap(),
+    };
+    world.objects.insert(place.clone(), copy);
+    world.stray = Some(place);
+    for lost in [false, true] {
+        if lost {
+            world.record = Record::default();
+        }
+        assert_eq!(world.state(&entry), applied());
+        assert_eq!(world.take_log(), [""; 0], "lost: {lost}");
     }
 }
 

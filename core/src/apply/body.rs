@@ -1,0 +1,95 @@
+//! Bodies of creates and replacements, and the hold that suspends them.
+//!
+//! In: an order, the live object. Out: JSON. Law: labels, annotations, finalizers and owners of others stay; uid and
+//! resourceVersion are preconditions. Not: the CronJob itself (`cronjob.rs`).
+
+use super::{Live, Order, Record};
+use crate::assignment::Entry;
+use crate::names;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Why a CronJob is suspended beside its own spec.
+pub(super) struct Held {
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) until: Option<Timestamp>,
+}
+
+/// The hold in force (rule 38): the hub's, on-call's, or that of a proof run.
+pub(super) fn hold(entry: &Entry, live: Option<&Live>, now: Timestamp) -> Option<Held> {
+    let ahead = |until: Option<Timestamp>| until.filter(|until| *until > now);
+    if let Some(hold) = &entry.controls.hold
+        && hold.until.is_none_or(|until| until > now)
+    {
+        return Some(Held {
+            reason: "HeldByHub",
+            message: hold.reason.clone(),
+            until: hold.until,
+        });
+    }
+    if let Some(until) = ahead(live.and_then(|live| live.hold_until)) {
+        let message = format!(
+            "annotation {} holds it until {until}",
+            names::ANNOTATION_HOLD_UNTIL
+        );
+        return Some(Held {
+            reason: "HoldUntil",
+            message,
+            until: Some(until),
+        });
+    }
+    let until = ahead(live.and_then(|live| live.suspended_for_until))?;
+    Some(Held {
+        reason: "ProofRun",
+        message: "suspended for a proof run".to_owned(),
+        until: Some(until),
+    })
+}
+
+/// What we ask for, without anything that is live.
+pub(super) fn desired(order: &Order<'_>, held: bool) -> Value {
+    let suspend = held || order.entry.assignment.rendered.template().suspend;
+    crate::cronjob::cronjob_json(order.entry, order.owner, suspend)
+}
+
+/// What we ask for on top of what is live: uid and resourceVersion as preconditions; labels, annotations, finalizers and
+/// owners of others stay.
+pub(super) fn merged(desired: &Value, live: &Live, record: &Record) -> Value {
+    let mut metadata = live.kept_metadata();
+    for kind in ["labels", "annotations"] {
+        let mut entries: Map<String, Value> = metadata
+            .get(kind)
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default();
+        if let Some(applied) = record
+            .applied
+            .as_ref()
+            .filter(|applied| applied.uid == live.uid)
+        {
+            // What an earlier order put there and this one does not ask for.
+            entries.retain(|key, _| !applied.wrote_key(kind, key));
+        }
+        if let Some(ours) = desired["metadata"][kind].as_object() {
+            entries.extend(ours.clone());
+        }
+        metadata.insert(kind.to_owned(), Value::Object(entries));
+    }
+    let mut body = desired.clone();
+    body["metadata"] = Value::Object(metadata);
+    body
+}
+
+/// A live object with only its `spec.suspend` changed, as a replacement's body.
+pub(super) fn with_suspend(live: &Live, suspend: bool) -> Option<Value> {
+    let whole = live.whole.as_deref()?;
+    let mut spec = whole["spec"].clone();
+    spec["suspend"] = json!(suspend);
+    Some(json!({
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": live.kept_metadata(),
+        "spec": spec,
+    }))
+}
