@@ -1,0 +1,93 @@
+//! The hub's command line. House defaults are environment variables of their own (`segment_core::segment::defaults`).
+
+use segment_runtime::{AdminArgs, KubeArgs, LogArgs};
+use std::net::SocketAddr;
+
+/// The hub: turns Segments into every cluster's desired set, and reports into status.
+///
+/// House defaults of Segments are taken from the environment: `DB_TYPE=postgres segment-hub`. `segctl hub info` shows
+/// those in force.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(name = "segment-hub", version, about, long_about)]
+pub struct Args {
+    /// Logging.
+    #[command(flatten)]
+    pub log: LogArgs,
+    /// Health and metrics.
+    #[command(flatten)]
+    pub admin: AdminArgs,
+    /// The hub's API server.
+    #[command(flatten)]
+    pub kube: KubeArgs,
+    /// Listeners.
+    #[command(flatten)]
+    pub listen: ListenArgs,
+    /// Periods.
+    #[command(flatten)]
+    pub periods: PeriodArgs,
+}
+
+/// Where the hub listens, and under which addresses others find it.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Listeners")]
+pub struct ListenArgs {
+    /// Agents: gRPC, TLS 1.3, client certificates; enrolment on the same port
+    #[arg(long, env = "AGENTS_ADDR", default_value = "0.0.0.0:8443", value_name = "IP:PORT")]
+    pub agents_addr: SocketAddr,
+    /// Users: gRPC with reflection
+    #[arg(long, env = "USERS_ADDR", default_value = "0.0.0.0:9443", value_name = "IP:PORT")]
+    pub users_addr: SocketAddr,
+    /// Address that agents dial, as `segctl cluster join` prints it; default: the Service's name
+    #[arg(long, env = "PUBLIC_AGENTS_ADDRESS", value_name = "HOST:PORT")]
+    pub public_agents_address: Option<String>,
+    /// Address that users dial, as written to ConfigMap kube-public/segment-hub; default: the Service's name
+    #[arg(long, env = "PUBLIC_USERS_ADDRESS", value_name = "HOST:PORT")]
+    pub public_users_address: Option<String>,
+    /// Namespace of the hub: its Secrets, ConfigMaps and Lease
+    #[arg(long, env = "POD_NAMESPACE", default_value = segment_core::names::SYSTEM_NAMESPACE, value_name = "NAME")]
+    pub namespace: String,
+    /// Name of this Pod: one Pod of a name lives at a time, so its successor takes the Lease over at once
+    #[arg(long, env = "POD_NAME", default_value = "segment-hub", value_name = "NAME")]
+    pub pod_name: String,
+}
+
+/// Periods and floors; the defaults are those that are documented.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Periods")]
+pub struct PeriodArgs {
+    /// Milliseconds that others wait for the Lease after its holder's last renewal
+    #[arg(long, env = "LEASE_DURATION_MS", default_value_t = 8_000, value_name = "MS")]
+    pub lease_duration_ms: u64,
+    /// Milliseconds after which a holder that could not renew steps down; less than the Lease's duration
+    #[arg(long, env = "LEASE_RENEW_DEADLINE_MS", default_value_t = 5_000, value_name = "MS")]
+    pub lease_renew_deadline_ms: u64,
+    /// Milliseconds between renewals
+    #[arg(long, env = "LEASE_RETRY_MS", default_value_t = 1_000, value_name = "MS")]
+    pub lease_retry_ms: u64,
+    /// Seconds that a placement must have shrunk before a removal is ordered
+    #[arg(long, env = "SETTLE_SECONDS", default_value_t = 30, value_name = "S")]
+    pub settle_seconds: u32,
+    /// Seconds without a stream after which a cluster is stale
+    #[arg(long, env = "STALE_SECONDS", default_value_t = 60, value_name = "S")]
+    pub stale_seconds: u32,
+    /// Seconds after its release in which a cluster must have confirmed a revision
+    #[arg(long, env = "PROGRESS_DEADLINE_SECONDS", default_value_t = 600, value_name = "S")]
+    pub progress_deadline_seconds: u32,
+    /// Seconds that an agent's certificate lives; renewed at half of it
+    #[arg(long, env = "CERTIFICATE_SECONDS", default_value_t = 86_400, value_name = "S")]
+    pub certificate_seconds: u32,
+    /// Seconds that a stop may take to say goodbye and flush status
+    #[arg(long, env = "DRAIN_SECONDS", default_value_t = 20, value_name = "S")]
+    pub drain_seconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Args::command().debug_assert();
+    }
+}

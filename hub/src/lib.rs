@@ -1,0 +1,21 @@
+//! The hub: turns Segments into every cluster's desired set, and reports into status.
+//!
+//! Decisions are `segment_core`'s; this crate carries values in and out.
+
+pub mod args;
+pub mod config;
+pub mod run;
+
+pub mod watch;
+pub mod fleet;
+pub mod effects;
+pub mod status_writer;
+pub mod store;
+pub mod leader;
+
+pub mod agents;
+pub mod enrolment;
+pub mod users;
+
+pub mod handle;
+pub mod metrics;

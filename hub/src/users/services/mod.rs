@@ -1,0 +1,58 @@
+//! The methods: read the request, ask what the caller may, read the index, answer.
+//!
+//! In: requests with their `Caller`. Out: answers. Law: the right is asked for before anything is looked up, so that
+//! nobody learns from "not found" what they may not see; the index is never held over an await.
+//! Not: how things are shown (`view`), streams (`watch`).
+
+mod assignments;
+mod cluster_service;
+mod clusters;
+mod hub_service;
+mod join;
+mod orphans;
+pub mod restore;
+mod segment_service;
+mod segments;
+mod tokens;
+
+use super::access::Caller;
+use jiff::Timestamp;
+use segment_runtime::AuditLine;
+use segment_runtime::audit::AuditResult;
+use tonic::Status;
+
+/// Leaves the audit line of a change: done, refused, or failed.
+fn audit<T>(caller: &Caller, action: &'static str, subject: String, reason: &str, outcome: &Result<T, Status>) {
+    let result = match outcome {
+        Ok(_) => AuditResult::Done,
+        Err(status) if matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Internal) => AuditResult::Failed,
+        Err(_) => AuditResult::Refused,
+    };
+    let reason = match outcome {
+        Ok(_) => reason.to_owned(),
+        Err(status) if reason.is_empty() => status.message().to_owned(),
+        Err(status) => format!("{reason}: {}", status.message()),
+    };
+    AuditLine {
+        time: Timestamp::now(),
+        actor: caller.user.name.clone(),
+        action: action.into(),
+        subject,
+        uid: (!caller.user.uid.is_empty()).then(|| caller.user.uid.clone()),
+        reason: (!reason.is_empty()).then_some(reason),
+        result,
+    }
+    .emit();
+}
+
+/// Longest reason that a user may give, in bytes: an audit line stays a line.
+const REASON_MAX_BYTES: usize = 1024;
+
+/// Checks a reason as given.
+fn reason(text: &str) -> Result<(), Status> {
+    if text.len() <= REASON_MAX_BYTES {
+        return Ok(());
+    }
+    let message = format!("has {} bytes, at most {REASON_MAX_BYTES} are allowed", text.len());
+    Err(super::errors::invalid(super::errors::Reason::InvalidValue, "reason", message))
+}

@@ -1,0 +1,201 @@
+//! Reflectors of Segments and Clusters, guarded: one bad object does not blind the watch.
+//!
+//! In: the hub's API server. Out: [`Event`]s. Law: deletions after a re-list are found by difference, when the list is
+//! whole (`InitDone`); what can't be read is a finding on that object, and its last good spec stands.
+//! Not: what follows from it.
+
+use crate::fleet::{Event, Fleet, FleetGone, SeenCluster, WatchedSegment};
+use futures::{Stream, StreamExt};
+use kube::core::{ApiResource, DynamicObject};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource};
+use segment_core::finding::{Code, Finding};
+use segment_core::ids::{ClusterName, SegmentKey, Uid};
+use segment_core::index::SeenSegment;
+use segment_core::names::FINALIZER;
+use segment_core::placement::ClusterView;
+use segment_core::segment::parse;
+use segment_crds::{Cluster, Segment};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Objects per page of a list.
+const PAGE: u32 = 500;
+/// A watch that has been silent for this long is closed by the server and opened again, in seconds.
+const WATCH_SECONDS: u32 = 290;
+
+/// The resource type of Segments, for untyped reads.
+pub fn segment_resource() -> ApiResource {
+    ApiResource::erase::<Segment>(&())
+}
+
+/// The resource type of Clusters, for untyped reads.
+pub fn cluster_resource() -> ApiResource {
+    ApiResource::erase::<Cluster>(&())
+}
+
+fn config() -> watcher::Config {
+    // The first list must not be one of the past (Sieve's "time travel"): resourceVersion unset is a quorum read.
+    watcher::Config {
+        list_semantic: watcher::ListSemantic::MostRecent,
+        page_size: Some(PAGE),
+        timeout: Some(WATCH_SECONDS),
+        ..watcher::Config::default()
+    }
+}
+
+/// Keeps the fleet told of Segments.
+///
+/// # Errors
+/// When the fleet task has ended.
+pub async fn segments(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
+    let api: Api<DynamicObject> = Api::all_with(client, &segment_resource());
+    let mut events = std::pin::pin!(guarded("segments", watcher(api, config())));
+    let mut listing = Vec::new();
+    while let Some(event) = events.next().await {
+        match event {
+            watcher::Event::Init => listing = Vec::new(),
+            watcher::Event::InitApply(object) => listing.extend(segment(object)),
+            watcher::Event::InitDone => fleet.tell(Event::Segments(std::mem::take(&mut listing))).await?,
+            watcher::Event::Apply(object) => {
+                if let Some(watched) = segment(object) {
+                    fleet.tell(Event::Segment(Box::new(watched))).await?;
+                }
+            }
+            watcher::Event::Delete(object) => {
+                if let Some(watched) = segment(object) {
+                    fleet.tell(Event::SegmentGone(watched.seen.key, watched.seen.uid)).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the fleet told of Clusters.
+///
+/// # Errors
+/// When the fleet task has ended.
+pub async fn clusters(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
+    let api: Api<DynamicObject> = Api::all_with(client, &cluster_resource());
+    let mut events = std::pin::pin!(guarded("clusters", watcher(api, config())));
+    let mut listing = Vec::new();
+    while let Some(event) = events.next().await {
+        match event {
+            watcher::Event::Init => listing = Vec::new(),
+            watcher::Event::InitApply(object) => listing.extend(cluster(object)),
+            watcher::Event::InitDone => fleet.tell(Event::Clusters(std::mem::take(&mut listing))).await?,
+            watcher::Event::Apply(object) => {
+                if let Some(seen) = cluster(object) {
+                    fleet.tell(Event::Cluster(Box::new(seen))).await?;
+                }
+            }
+            watcher::Event::Delete(object) => {
+                if let Ok(name) = ClusterName::new(object.metadata.name.as_deref().unwrap_or_default()) {
+                    fleet.tell(Event::ClusterGone(name)).await?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A watcher's errors are logged and waited out; the stream goes on.
+fn guarded<K: Resource>(
+    what: &'static str,
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
+) -> impl Stream<Item = watcher::Event<K>> {
+    let mut pause = segment_runtime::backoff::Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+    events
+        .then(move |event| {
+            let wait = match &event {
+                Ok(_) => {
+                    pause.reset();
+                    None
+                }
+                Err(error) => {
+                    tracing::warn!(what, error = %segment_runtime::tasks::with_causes(error), "the watch is opened again");
+                    Some(pause.delay(None))
+                }
+            };
+            async move {
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                }
+                event.ok()
+            }
+        })
+        .filter_map(std::future::ready)
+}
+
+/// Reads a Segment; `None` where it has no usable name, which the API server does not let happen.
+pub fn segment(object: DynamicObject) -> Option<WatchedSegment> {
+    let metadata = object.metadata.clone();
+    let namespace = metadata.namespace.as_deref().unwrap_or_default();
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let key = match SegmentKey::new(namespace, name) {
+        Ok(key) => key,
+        Err(error) => {
+            tracing::warn!(namespace, name, %error, "a Segment is left out");
+            return None;
+        }
+    };
+    let uid: Uid = metadata.uid.as_deref()?.parse().ok()?;
+    let read = serde_json::to_value(&object).and_then(serde_json::from_value::<Segment>);
+    let (parsed, status) = match read {
+        Ok(mut segment) => {
+            let status = segment.status.take();
+            (parse(&segment).map(Arc::new), status)
+        }
+        Err(error) => (
+            Err(vec![Finding::error(Code::InvalidValue, "spec", format!("can't be read: {error}"))]),
+            None,
+        ),
+    };
+    let finalizers = metadata.finalizers.unwrap_or_default();
+    Some(WatchedSegment {
+        seen: SeenSegment {
+            key,
+            uid,
+            generation: metadata.generation.unwrap_or(0),
+            created: metadata.creation_timestamp.map(|time| time.0),
+            labels: metadata.labels.unwrap_or_default(),
+            deleting: metadata.deletion_timestamp.is_some(),
+            finalizer: finalizers.iter().any(|f| f == FINALIZER),
+            parsed,
+        },
+        resource_version: metadata.resource_version.unwrap_or_default(),
+        finalizers,
+        status,
+    })
+}
+
+/// Reads a Cluster; `None` (and a line in the log) where it can't be, and then what was known of it stands.
+pub fn cluster(object: DynamicObject) -> Option<SeenCluster> {
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let cluster: Cluster = match serde_json::to_value(&object).and_then(serde_json::from_value) {
+        Ok(cluster) => cluster,
+        Err(error) => {
+            tracing::warn!(cluster = name, %error, "a Cluster can't be read; what was known of it stands");
+            return None;
+        }
+    };
+    let view = match ClusterView::from_cluster(&cluster) {
+        Ok(view) => view,
+        Err(finding) => {
+            tracing::warn!(cluster = name, %finding, "a Cluster is left out");
+            return None;
+        }
+    };
+    Some(SeenCluster {
+        view,
+        generation: cluster.metadata.generation.unwrap_or(0),
+        created: cluster.metadata.creation_timestamp.map(|time| time.0),
+        bound_uid: cluster
+            .status
+            .as_ref()
+            .and_then(|status| status.cluster_uid.as_deref())
+            .and_then(|uid| uid.parse().ok()),
+        status: cluster.status,
+    })
+}
