@@ -1,0 +1,513 @@
+//! The one task that owns what is held: core's end of the protocol, and when the store is written.
+//!
+//! In: frames of the session, removals and records of the applier. Out: frames, looks, writes of the store.
+//! Law: outputs are carried out in order; what has to be stored before it is acted on is stored before the next one.
+//! What may be stored behind is stored at the next flush. Not: decisions (`segment_core::sync::agent`).
+
+use crate::shared::Shared;
+use crate::store::format::{EntriesContent, Kind, StateContent, StoredEntry};
+use crate::store::{SHARD_MAX_BYTES, Store, StoreError, shard_of};
+use segment_core::delta::Order;
+use segment_core::ids::{InstanceId, KeyHash, Uid};
+use segment_core::sync::agent::{About, AgentSync, Output};
+use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, Orders};
+use segment_proto::convert::frame::FromHub;
+use segment_runtime::Tasks;
+use segment_runtime::backoff::Backoff;
+use segment_runtime::tasks::with_causes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Events that wait for this task: frames are small in number, the rest is one per look.
+pub const EVENTS: usize = 256;
+
+/// How long workers have to end their looks after a signal.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What happens to what is held.
+#[derive(Debug)]
+pub enum Event {
+    /// A stream is open.
+    Connected(Stream),
+    /// A frame of the hub came on a stream.
+    Frame {
+        /// On which.
+        session: u64,
+        /// The frame.
+        from_hub: Box<FromHub>,
+    },
+    /// A stream has ended.
+    Disconnected {
+        /// Which.
+        session: u64,
+    },
+    /// The applier has carried out a removal.
+    Removed {
+        /// Which entry.
+        key: KeyHash,
+        /// Of which Segment uid.
+        uid: Uid,
+    },
+    /// The applier's record of an entry changed.
+    Recorded(KeyHash),
+    /// A write behind went wrong, or well.
+    Flushed {
+        /// Which shard.
+        kind: Kind,
+        /// How it went, and its size in bytes.
+        result: Result<usize, StoreError>,
+    },
+}
+
+/// The way to an open stream.
+#[derive(Debug)]
+pub struct Stream {
+    /// Counts streams of this process.
+    pub session: u64,
+    /// Frames to send; what does not fit ends the stream.
+    pub frames: mpsc::Sender<AgentFrame>,
+    /// To end the stream: the reason and the least time before the next, in milliseconds.
+    pub close: mpsc::Sender<(String, u64)>,
+}
+
+/// What a Hello says of this process and cluster.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The spoke's kube-system uid.
+    pub cluster_uid: Uid,
+    /// Random id of this process.
+    pub instance: InstanceId,
+    /// Version of the agent.
+    pub agent_version: String,
+    /// Version of the spoke's API server.
+    pub kubernetes_version: String,
+}
+
+/// The task.
+#[derive(Debug)]
+pub struct Held {
+    sync: AgentSync,
+    shared: Arc<Shared>,
+    store: Arc<Store>,
+    process: Process,
+    tasks: Tasks,
+    /// For writes behind; dropped at the end, so that the channel ends with the last worker.
+    sender: Option<mpsc::Sender<Event>>,
+    stream: Option<Stream>,
+    /// The rest of the state shard.
+    state: StateContent,
+    state_dirty: bool,
+    dirty: BTreeSet<Kind>,
+    /// Size of each entries shard when it was last written, and bytes of orders accepted since.
+    sizes: BTreeMap<Kind, usize>,
+    grown: BTreeMap<Kind, usize>,
+    /// Numbers contents of shards: an older one never replaces a newer one.
+    number: u64,
+}
+
+impl Held {
+    /// With what the store held.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts that only the composition root has"
+    )]
+    pub fn new(
+        sync: AgentSync,
+        shared: Arc<Shared>,
+        store: Arc<Store>,
+        process: Process,
+        tasks: Tasks,
+        sender: mpsc::Sender<Event>,
+        state: StateContent,
+        sizes: BTreeMap<Kind, usize>,
+    ) -> Self {
+        Self {
+            sync,
+            shared,
+            store,
+            process,
+            tasks,
+            sender: Some(sender),
+            stream: None,
+            state,
+            state_dirty: false,
+            dirty: BTreeSet::new(),
+            sizes,
+            grown: BTreeMap::new(),
+            number: 0,
+        }
+    }
+
+    /// Works until the end, and then writes what is still to be written.
+    ///
+    /// # Errors
+    /// When someone else writes the store: then the process has to end.
+    pub async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        flush: Duration,
+        stop: CancellationToken,
+    ) -> Result<(), StoreError> {
+        let mut ticks = tokio::time::interval(flush);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.tick().await;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                event = events.recv() => match event {
+                    Some(event) => self.on(event).await?,
+                    None => break,
+                },
+                _ = ticks.tick() => self.flush_behind(),
+            }
+        }
+        // Workers finish the look they are in: what they wrote is remembered.
+        self.sender = None;
+        let rest = async {
+            while let Some(event) = events.recv().await {
+                self.on(event).await?;
+            }
+            Ok(())
+        };
+        if let Ok(result) = tokio::time::timeout(LAST_WORDS, rest).await {
+            result?;
+        } else {
+            tracing::warn!("workers have not ended in time");
+        }
+        self.flush_all().await
+    }
+
+    async fn on(&mut self, event: Event) -> Result<(), StoreError> {
+        let outputs = match event {
+            Event::Connected(stream) => {
+                self.stream = Some(stream);
+                self.sync.connected(About {
+                    cluster_uid: self.process.cluster_uid,
+                    process: self.process.instance,
+                    reports: self.shared.reports.token(),
+                    agent_version: self.process.agent_version.clone(),
+                    kubernetes_version: self.process.kubernetes_version.clone(),
+                })
+            }
+            Event::Frame { session, from_hub } if self.is_current(session) => {
+                let FromHub { frame, mut refused } = *from_hub;
+                let frame = match frame {
+                    HubFrame::Orders(orders) => {
+                        HubFrame::Orders(self.within_budget(orders, &mut refused))
+                    }
+                    frame => frame,
+                };
+                let mut outputs = self.sync.on_frame(frame);
+                if !refused.is_empty() {
+                    outputs.push(Output::Send(AgentFrame::Acks(refused)));
+                }
+                outputs
+            }
+            Event::Disconnected { session } if self.is_current(session) => {
+                self.stream = None;
+                self.sync.disconnected();
+                Vec::new()
+            }
+            // Of a stream that is not the newest any more.
+            Event::Frame { .. } | Event::Disconnected { .. } => Vec::new(),
+            Event::Removed { key, uid } => {
+                let name = self
+                    .sync
+                    .entries()
+                    .get(&key)
+                    .map(|entry| entry.assignment.key.clone());
+                let outputs = self.sync.removed(key, uid);
+                if !outputs.is_empty() {
+                    tracing::info!(segment = ?name, "removed");
+                    self.shared.forget(key);
+                }
+                outputs
+            }
+            Event::Recorded(key) => {
+                self.dirty.insert(shard_of(key));
+                Vec::new()
+            }
+            Event::Flushed { kind, result } => {
+                self.flushed(kind, result)?;
+                Vec::new()
+            }
+        };
+        self.carry_out(outputs).await
+    }
+
+    fn is_current(&self, session: u64) -> bool {
+        self.stream
+            .as_ref()
+            .is_some_and(|stream| stream.session == session)
+    }
+
+    async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), StoreError> {
+        for output in outputs {
+            match output {
+                Output::Send(frame) => self.send(frame),
+                Output::PersistFenceNow => {
+                    self.learn_hub();
+                    self.write_now(Kind::State).await?;
+                }
+                Output::PersistFence => self.state_dirty = true,
+                Output::PersistAllNow => {
+                    let kinds: BTreeSet<Kind> = self
+                        .sync
+                        .entries()
+                        .keys()
+                        .map(|key| shard_of(*key))
+                        .collect();
+                    for kind in kinds.into_iter().chain([Kind::State]) {
+                        self.write_now(kind).await?;
+                    }
+                }
+                Output::PersistEntryNow(key) => self.write_now(shard_of(key)).await?,
+                Output::PersistEntry(key) => {
+                    self.dirty.insert(shard_of(key));
+                }
+                Output::Apply(key) => {
+                    self.shared
+                        .set_entry(key, self.sync.entries().get(&key).cloned());
+                    self.shared.queue.push(key);
+                }
+                Output::SendAllReports => self.shared.reports.all(),
+                Output::Close {
+                    reason,
+                    retry_after_ms,
+                } => self.close(reason, retry_after_ms),
+            }
+        }
+        self.learn_hub();
+        Ok(())
+    }
+
+    fn learn_hub(&self) {
+        if self.shared.set_hub(self.sync.hub()) {
+            self.shared.queue.extend(self.shared.keys());
+        }
+    }
+
+    fn send(&mut self, frame: AgentFrame) {
+        let Some(stream) = &self.stream else { return };
+        if stream.frames.try_send(frame).is_err() {
+            // A hub that does not read: it will be told everything again when it comes back.
+            self.close("the hub does not read".to_owned(), 0);
+        }
+    }
+
+    fn close(&self, reason: String, retry_after_ms: u64) {
+        if let Some(stream) = &self.stream {
+            let _ = stream.close.try_send((reason, retry_after_ms));
+        }
+    }
+
+    /// Leaves out orders that the store has no room for, and refuses them by name (rule 16). Sizes are estimates on the
+    /// safe side: templates shrink to less than half.
+    fn within_budget(&mut self, mut orders: Orders, refused: &mut Vec<Ack>) -> Orders {
+        orders.orders.retain(|order| {
+            let Order::Put(entry) = order else {
+                return true;
+            };
+            let key = order.key();
+            let kind = shard_of(key);
+            let held = self
+                .sync
+                .entries()
+                .get(&key)
+                .map_or(0, |held| held.assignment.rendered.bytes().len());
+            let more = entry.assignment.rendered.bytes().len().saturating_sub(held);
+            let grown = self.grown.entry(kind).or_default();
+            let coming = *grown + more;
+            let size = self.sizes.get(&kind).copied().unwrap_or_default() + coming / 2;
+            if more == 0 || size <= SHARD_MAX_BYTES {
+                *grown = coming;
+                return true;
+            }
+            refused.push(Ack {
+                key,
+                uid: order.uid(),
+                number: order.number(),
+                verdict: AckVerdict::Refused {
+                    reason: "StoreFull".to_owned(),
+                    message: format!(
+                        "the agent's store has no room for Segment {}",
+                        entry.assignment.key
+                    ),
+                },
+            });
+            false
+        });
+        orders
+    }
+
+    // === the store ===
+
+    fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    fn state_content(&self) -> StateContent {
+        StateContent {
+            hub: self.sync.hub().cloned(),
+            fence: self.sync.fence(),
+            watermark: self.sync.watermark(),
+            ..self.state.clone()
+        }
+    }
+
+    fn entries_content(&self, kind: Kind) -> EntriesContent {
+        let here = self
+            .sync
+            .entries()
+            .iter()
+            .filter(|(key, _)| shard_of(**key) == kind);
+        EntriesContent {
+            entries: here
+                .map(|(key, entry)| StoredEntry::new(entry, self.shared.record(*key)))
+                .collect(),
+        }
+    }
+
+    /// Writes a shard, and tries until it is done: what follows may only be done then.
+    async fn write_now(&mut self, kind: Kind) -> Result<(), StoreError> {
+        let number = self.next_number();
+        let state = (kind == Kind::State).then(|| self.state_content());
+        let entries = self.entries_content(kind);
+        let mut backoff = Backoff::api();
+        loop {
+            let result = match &state {
+                Some(state) => self.store.write(kind, state, number).await,
+                None => self.store.write(kind, &entries, number).await,
+            };
+            match result {
+                Err(error) if !error.is_fatal() && !self.tasks.is_shutting_down() => {
+                    self.complain(kind, &error);
+                    tokio::time::sleep(backoff.delay(None)).await;
+                }
+                result => {
+                    self.dirty.remove(&kind);
+                    self.state_dirty &= kind != Kind::State;
+                    return self.flushed(kind, result);
+                }
+            }
+        }
+    }
+
+    fn flushed(&mut self, kind: Kind, result: Result<usize, StoreError>) -> Result<(), StoreError> {
+        match result {
+            Ok(bytes) => {
+                self.shared.metrics.store_writes.inc();
+                self.shared.health.store(&format!("{kind:?}"), None);
+                if bytes > 0 {
+                    self.sizes.insert(kind, bytes);
+                    self.grown.remove(&kind);
+                }
+                Ok(())
+            }
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                self.complain(kind, &error);
+                if kind == Kind::State {
+                    self.state_dirty = true;
+                } else {
+                    self.dirty.insert(kind);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn complain(&self, kind: Kind, error: &StoreError) {
+        let words = with_causes(error);
+        tracing::warn!(?kind, error = words, "the store can't be written");
+        self.shared.health.store(&format!("{kind:?}"), Some(words));
+    }
+
+    /// Writes what changed, beside this task: an order that comes meanwhile does not wait.
+    fn flush_behind(&mut self) {
+        self.whole_again();
+        let Some(sender) = self.sender.clone() else {
+            return;
+        };
+        for kind in std::mem::take(&mut self.dirty) {
+            let (content, number) = (self.entries_content(kind), self.next_number());
+            let (store, sender) = (Arc::clone(&self.store), sender.clone());
+            self.tasks.spawn_child("store", async move {
+                let result = store.write(kind, &content, number).await;
+                let _ = sender.send(Event::Flushed { kind, result }).await;
+            });
+        }
+        if std::mem::take(&mut self.state_dirty) {
+            let (content, number) = (self.state_content(), self.next_number());
+            let (store, sender) = (Arc::clone(&self.store), sender.clone());
+            self.tasks.spawn_child("store", async move {
+                let result = store.write(Kind::State, &content, number).await;
+                let _ = sender
+                    .send(Event::Flushed {
+                        kind: Kind::State,
+                        result,
+                    })
+                    .await;
+            });
+        }
+    }
+
+    /// After damage: once every CronJob of ours is covered by an entry again, what is held is known again.
+    fn whole_again(&mut self) {
+        let Some(hub) = self.shared.hub().filter(|_| self.state.incomplete) else {
+            return;
+        };
+        if self
+            .shared
+            .cache
+            .all_known(hub.as_str(), |key| self.sync.entries().contains_key(&key))
+        {
+            tracing::info!(
+                "every CronJob of ours is covered by an entry again: the store is whole"
+            );
+            self.state.incomplete = false;
+            self.state_dirty = true;
+            // Also those without an entry: an empty one would be damaged again at the next start.
+            self.dirty.extend(self.sizes.keys().filter(|kind| matches!(kind, Kind::Entries(_))));
+            self.sync.is_whole_again();
+        }
+    }
+
+    /// At the end: one try each, what fails is found again by dry-runs.
+    async fn flush_all(&mut self) -> Result<(), StoreError> {
+        for kind in std::mem::take(&mut self.dirty) {
+            let (content, number) = (self.entries_content(kind), self.next_number());
+            self.last_write(kind, &content, number).await?;
+        }
+        if std::mem::take(&mut self.state_dirty) {
+            let (content, number) = (self.state_content(), self.next_number());
+            self.last_write(Kind::State, &content, number).await?;
+        }
+        Ok(())
+    }
+
+    async fn last_write(
+        &self,
+        kind: Kind,
+        content: &(impl serde::Serialize + Sync),
+        number: u64,
+    ) -> Result<(), StoreError> {
+        match self.store.write(kind, content, number).await {
+            Err(error) if error.is_fatal() => Err(error),
+            Err(error) => {
+                tracing::warn!(
+                    ?kind,
+                    error = with_causes(&error),
+                    "the store is not written at the end"
+                );
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+        }
+    }
+}

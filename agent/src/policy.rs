@@ -1,0 +1,129 @@
+//! The local policy: the ConfigMap of the cluster's admin, watched.
+//!
+//! In: ConfigMap `segment-agent-policy` (get, list, watch by name). Out: [`PolicyState`], watched.
+//! Law: until it is read, when it is gone, and when it can't be understood, everything is refused.
+//! Not: what it admits (`segment_core::admit`).
+
+use crate::health::Health;
+use crate::observer::{IDLE_WATCH, next_event};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use kube::runtime::watcher::{self, Event, watcher};
+use segment_core::admit::{Policy, PolicyError, Refusal};
+use segment_core::ids::Namespace;
+use segment_core::names;
+use segment_runtime::admin::ReadyHandle;
+use segment_runtime::backoff::Backoff;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What is known of the policy.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicyState {
+    /// Not read yet.
+    Unread,
+    /// There is none.
+    Missing,
+    /// It can't be understood.
+    Wrong(PolicyError),
+    /// As written.
+    Read(Arc<Policy>),
+}
+
+impl PolicyState {
+    /// The policy, or why everything is refused.
+    ///
+    /// # Errors
+    /// When there is no usable policy.
+    pub fn policy(&self) -> Result<&Arc<Policy>, Refusal> {
+        let message = match self {
+            Self::Read(policy) => return Ok(policy),
+            Self::Unread => "the policy has not been read yet".to_owned(),
+            Self::Missing => format!("ConfigMap {} does not exist", names::POLICY_CONFIG_MAP),
+            Self::Wrong(error) => error.to_string(),
+        };
+        Err(Refusal {
+            rule: "policy",
+            message,
+        })
+    }
+
+    fn of(map: &ConfigMap) -> Self {
+        match Policy::from_data(&map.data.clone().unwrap_or_default()) {
+            Ok(policy) => Self::Read(Arc::new(policy)),
+            Err(error) => Self::Wrong(error),
+        }
+    }
+}
+
+/// Watches the policy until the end.
+pub async fn watch_policy(
+    client: kube::Client,
+    namespace: Namespace,
+    state: watch::Sender<PolicyState>,
+    health: Health,
+    ready: ReadyHandle,
+    stop: CancellationToken,
+) {
+    let api: Api<ConfigMap> = Api::namespaced(client, namespace.as_str());
+    let config =
+        watcher::Config::default().fields(&format!("metadata.name={}", names::POLICY_CONFIG_MAP));
+    let publish = |new: PolicyState| {
+        if let Err(refusal) = new.policy() {
+            health.policy(Some(refusal.message));
+        } else {
+            health.policy(None);
+        }
+        state.send_if_modified(|old| {
+            let changed = *old != new;
+            if changed {
+                match &new {
+                    PolicyState::Read(_) => tracing::info!("policy read"),
+                    other => tracing::warn!(policy = ?other, "everything is refused"),
+                }
+            }
+            *old = new;
+            changed
+        });
+        ready.ready();
+    };
+    let mut backoff = Backoff::api();
+    'watch: loop {
+        let mut events = watcher(api.clone(), config.clone()).boxed();
+        let mut seen = None;
+        loop {
+            let event = tokio::select! {
+                () = stop.cancelled() => return,
+                event = next_event(&mut events, IDLE_WATCH) => event,
+            };
+            match event {
+                Ok(event) => {
+                    backoff.reset();
+                    health.api("policy", None);
+                    match event {
+                        Event::Init => seen = None,
+                        Event::InitApply(map) => seen = Some(PolicyState::of(&map)),
+                        Event::InitDone => publish(seen.take().unwrap_or(PolicyState::Missing)),
+                        Event::Apply(map) => publish(PolicyState::of(&map)),
+                        Event::Delete(_) => publish(PolicyState::Missing),
+                    }
+                }
+                Err(error) => {
+                    // What was read before stands: a policy that can't be re-read has not changed.
+                    health.api(
+                        "policy",
+                        Some(format!("the policy can't be watched: {error}")),
+                    );
+                    tracing::warn!(%error, "the policy can't be watched");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(backoff.delay(None)) => {}
+                    }
+                    continue 'watch;
+                }
+            }
+        }
+    }
+}

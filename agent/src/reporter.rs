@@ -1,0 +1,85 @@
+//! Reports out: core's reporter, shared, with a bell for the session.
+//!
+//! In: reports as they are made. Out: batches when the session asks. Law: core's. Not: what a report says (`applier.rs`).
+
+use segment_core::ids::{KeyHash, RootDigest};
+use segment_core::report::Report;
+use segment_core::reporter::Reporter;
+use segment_core::sync::frame::ReportBatch;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// The reporter, shared by workers and session.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    reporter: Arc<Mutex<Reporter>>,
+    bell: Arc<Notify>,
+}
+
+fn token() -> RootDigest {
+    RootDigest(rand::random())
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self {
+            reporter: Arc::new(Mutex::new(Reporter::new(token()))),
+            bell: Arc::default(),
+        }
+    }
+}
+
+impl Reports {
+    fn reporter(&self) -> MutexGuard<'_, Reporter> {
+        self.reporter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a report. True when it says something new.
+    pub fn set(&self, report: Report) -> bool {
+        let news = self.reporter().set(report);
+        if news {
+            self.bell.notify_one();
+        }
+        news
+    }
+
+    /// The newest report of an entry.
+    pub fn get(&self, key: KeyHash) -> Option<Report> {
+        self.reporter().get(key).cloned()
+    }
+
+    /// The entry is gone.
+    pub fn forget(&self, key: KeyHash) {
+        self.reporter().forget(key);
+    }
+
+    /// All reports are wanted.
+    pub fn all(&self) {
+        self.reporter().all();
+        self.bell.notify_one();
+    }
+
+    /// Token of the last batch.
+    pub fn token(&self) -> RootDigest {
+        self.reporter().token()
+    }
+
+    /// The next batch, when there is something to tell.
+    pub fn next_batch(&self) -> Option<ReportBatch> {
+        self.reporter().next_batch(token())
+    }
+
+    /// A batch was not sent.
+    pub fn not_sent(&self, batch: &ReportBatch) {
+        self.reporter().not_sent(batch);
+    }
+
+    /// Waits until there may be something to tell.
+    pub async fn news(&self) {
+        let bell = self.bell.notified();
+        if self.reporter().has_news() {
+            return;
+        }
+        bell.await;
+    }
+}
