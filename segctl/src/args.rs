@@ -1,0 +1,499 @@
+//! The arguments.
+//!
+//! In: what was typed. Out: values. Law: flags that kubectl has mean what they mean there. Not: what a command does.
+
+use crate::exit::EXIT_CODES;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Watches, explains and operates a fleet of Segments.
+///
+/// Your kubeconfig is the login; the hub is found through ConfigMap kube-public/segment-hub. What runs where is changed
+/// with kubectl and GitOps, not here.
+#[derive(Debug, Parser)]
+#[command(name = "segctl", version, after_help = EXIT_CODES, arg_required_else_help = true, max_term_width = 120)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Globals {
+    /// Path of the kubeconfig [default: $KUBECONFIG, then ~/.kube/config]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Namespace of Segments [default: the context's, if it names one, else all]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// All namespaces
+    #[arg(short = 'A', long, global = true, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+    /// How long a call may take: 30s, 2m; 0 is for ever
+    #[arg(long, global = true, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) request_timeout: Duration,
+    /// Host and port of the hub [default: that of ConfigMap kube-public/segment-hub]
+    #[arg(long, global = true, value_name = "HOST:PORT", env = "SEGCTL_HUB")]
+    pub(crate) hub: Option<String>,
+    /// File with the hub's root certificates [default: those of ConfigMap kube-public/segment-hub]
+    #[arg(long, global = true, value_name = "FILE", env = "SEGCTL_HUB_CA")]
+    pub(crate) hub_ca: Option<PathBuf>,
+    /// Print the grpcurl line that does the same, to stderr
+    #[arg(long, global = true)]
+    pub(crate) show_rpc: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Segments by their clusters' states; with a name, what is wrong with it and where
+    ///
+    /// With a name, the exit code is 1 while the Segment is not ready.
+    Status(StatusArgs),
+    /// List segments, clusters or assignments as kubectl does
+    Get(GetArgs),
+    /// Everything that is known of a segment or a cluster
+    Describe(DescribeArgs),
+    /// Why a Segment is, or is not, on a cluster: one reason
+    Why(WhyArgs),
+    /// What clusters hold that no Segment here asks for
+    Orphans(OrphansArgs),
+    /// Join clusters, list them
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
+    /// Join tokens
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// The hub itself
+    Hub {
+        #[command(subcommand)]
+        command: HubCommand,
+    },
+    /// Settings for other programs
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Versions of segctl and of the hub
+    Version(VersionArgs),
+    /// Completion for a shell: `segctl completion bash > /etc/bash_completion.d/segctl`
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table
+    #[default]
+    Table,
+    /// A table with more columns
+    Wide,
+    /// Canonical proto3 JSON, as grpcurl prints: stable
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// Names only
+    Name,
+}
+
+/// How times are printed in tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Times {
+    /// 12m ago
+    #[default]
+    Relative,
+    /// 2026-11-25T22:35:00Z
+    Utc,
+}
+
+/// Flags of every list.
+#[derive(Clone, Copy, Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Listing {
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Format,
+    /// No header in tables
+    #[arg(long)]
+    pub(crate) no_headers: bool,
+    /// How times are printed in tables
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) time: Times,
+}
+
+/// `status`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct StatusArgs {
+    /// namespace/name of a Segment, or name with -n
+    pub(crate) segment: Option<String>,
+    /// Only Segments with these labels
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LABELS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) selector: String,
+    /// Only Segments that are placed on this cluster
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) cluster: String,
+    /// Only Segments that fail somewhere
+    #[arg(long)]
+    pub(crate) failing: bool,
+    /// Go on showing changes
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+/// What can be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Segments
+    #[value(aliases = ["segment", "seg", "segs", "segments.segment.grnry.io"])]
+    Segments,
+    /// Clusters
+    #[value(aliases = ["cluster", "segcl", "clusters.segment.grnry.io"])]
+    Clusters,
+    /// Segments by clusters
+    #[value(aliases = ["assignment", "asg"])]
+    Assignments,
+}
+
+/// `get`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct GetArgs {
+    /// segments (seg), clusters (segcl) or assignments (asg)
+    #[arg(value_enum)]
+    pub(crate) kind: Kind,
+    /// Only these; an assignment is named namespace/segment@cluster
+    pub(crate) names: Vec<String>,
+    /// Only those with these labels; of Segments where assignments are listed
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LABELS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) selector: String,
+    /// Only assignments of this Segment
+    #[arg(long, value_name = "NAME")]
+    pub(crate) segment: Option<String>,
+    /// Only assignments on this cluster
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) cluster: String,
+    /// Only assignments on clusters with these labels
+    #[arg(
+        long,
+        value_name = "LABELS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) clusters: String,
+    /// Go on showing changes
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+/// What can be described.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Described {
+    /// A Segment
+    #[value(aliases = ["segments", "seg"])]
+    Segment,
+    /// A Cluster
+    #[value(aliases = ["clusters", "segcl"])]
+    Cluster,
+}
+
+/// `describe`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct DescribeArgs {
+    /// segment or cluster
+    #[arg(value_enum)]
+    pub(crate) kind: Described,
+    /// Its name
+    pub(crate) name: String,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Document,
+}
+
+/// How a single thing is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Document {
+    /// For people
+    #[default]
+    Text,
+    /// Canonical proto3 JSON, as grpcurl prints: stable
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+/// `why`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct WhyArgs {
+    /// namespace/name of a Segment, or name with -n
+    pub(crate) segment: String,
+    /// Name of a Cluster
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: String,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Document,
+}
+
+/// `orphans`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct OrphansArgs {
+    /// Only on this cluster
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) cluster: String,
+    #[command(flatten)]
+    pub(crate) listing: Listing,
+}
+
+/// `cluster`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Make a join token, and the Cluster where it is missing, and print the line to run on the new cluster
+    Join(JoinArgs),
+    /// List clusters
+    List {
+        /// Only those with these labels
+        #[arg(
+            short = 'l',
+            long,
+            value_name = "LABELS",
+            default_value = "",
+            hide_default_value = true
+        )]
+        selector: String,
+        /// Go on showing changes
+        #[arg(short, long)]
+        watch: bool,
+        #[command(flatten)]
+        listing: Listing,
+    },
+}
+
+/// How the line to run is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum JoinForm {
+    /// A line for Helm
+    #[default]
+    Helm,
+    /// Namespace and Secret for kubectl apply, for a chart installed with join.existingSecret
+    Manifest,
+    /// What the hub answered: token, address, pin
+    Json,
+    /// The same as YAML
+    Yaml,
+}
+
+/// `cluster join`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct JoinArgs {
+    /// Name of the Cluster
+    pub(crate) name: String,
+    /// Labels for a Cluster that has to be made: env=prod,region=eu-west
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
+    pub(crate) labels: Vec<(String, String)>,
+    /// How long the token is good, at most 24h
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    pub(crate) ttl: Duration,
+    /// Namespaces that the agent may write to: --set policy.namespaces of the printed line
+    #[arg(
+        long,
+        value_name = "NAMES",
+        value_delimiter = ',',
+        default_value = "granary"
+    )]
+    pub(crate) allow_namespaces: Vec<String>,
+    /// Chart of the agent for the printed line
+    #[arg(
+        long,
+        value_name = "CHART",
+        default_value = "deploy/charts/segment-agent"
+    )]
+    pub(crate) chart: String,
+    /// Why, for the audit line and the Event
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) reason: String,
+    /// Only check
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Wait until the agent is connected and in sync [default: only on a terminal]
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    pub(crate) wait: Option<bool>,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: JoinForm,
+}
+
+/// `token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// List join tokens, without their secret part
+    List {
+        /// Only for this cluster
+        #[arg(
+            long,
+            value_name = "NAME",
+            default_value = "",
+            hide_default_value = true
+        )]
+        cluster: String,
+        #[command(flatten)]
+        listing: Listing,
+    },
+    /// Make a join token void at once
+    Revoke {
+        /// Its id: the part before the dot
+        id: String,
+        /// Why, for the audit line and the Event
+        #[arg(
+            long,
+            value_name = "TEXT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        reason: String,
+        /// Only check
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `hub`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum HubCommand {
+    /// Which hub this is, who leads, and with which defaults it renders
+    Info {
+        /// Form of the output
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+        output: Document,
+    },
+    /// Say that this hub's state, older than what clusters have seen, shall stand: raises the era
+    ///
+    /// After it the hub may roll clusters back to what it knows.
+    AcceptRestore {
+        /// Why, for the audit line and the Event
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// Only check
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Write the hub's root certificates to a file and print the grpcurl line that uses it
+    Grpcurl {
+        /// Where the certificates go
+        #[arg(long, value_name = "FILE", default_value = "hub-ca.pem")]
+        ca_file: PathBuf,
+        /// Write the kubeconfig's client certificate and key beside it too, for users that log in with one
+        #[arg(long)]
+        client_certificate: bool,
+    },
+}
+
+/// `version`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VersionArgs {
+    /// Only segctl's
+    #[arg(long)]
+    pub(crate) client: bool,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Document,
+}
+
+/// `30s`, `2m`, `1h30m`, `500ms`; a bare number is seconds; 0 is no limit.
+fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let parsed: jiff::SignedDuration = text
+        .parse()
+        .map_err(|_| "expected a time such as 30s, 2m or 1h30m".to_owned())?;
+    Duration::try_from(parsed).map_err(|_| "a time can't be negative".to_owned())
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(key, _)| !key.is_empty())
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected KEY=VALUE".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_kubectl_reads_them() {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("2m", 120),
+            ("1h30m", 5_400),
+            ("0", 0),
+            ("45", 45),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        for bad in ["", "x", "-5s", "5 parsecs"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! One file per verb.
+//!
+//! In: arguments. Out: an exit code. Not: how the hub is reached, how things are printed.
+
+mod cluster;
+mod completion;
+mod config;
+mod describe;
+mod get;
+mod hub;
+mod names;
+mod orphans;
+mod status;
+mod token;
+mod version;
+mod why;
+
+use crate::api::Hub;
+use crate::args::{Args, Command};
+use crate::exit::{Exit, Failure};
+
+/// Runs a command. `typed_as` is what the user typed for it: `segctl` or `kubectl segment`.
+pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
+    let Args { globals, command } = args;
+    match command {
+        Command::Completion { shell } => completion::run(shell, typed_as),
+        Command::Version(version) => version::run(&globals, &version).await,
+        Command::Status(status) => status::run(&Hub::find(&globals).await?, status).await,
+        Command::Get(get) => get::run(&Hub::find(&globals).await?, get).await,
+        Command::Describe(describe) => describe::run(&Hub::find(&globals).await?, describe).await,
+        Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
+        Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
+        Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,
+        Command::Token { command } => token::run(&Hub::find(&globals).await?, command).await,
+        Command::Hub { command } => hub::run(&Hub::find(&globals).await?, command).await,
+        Command::Config { command } => config::run(&Hub::find(&globals).await?, command),
+    }
+}
