@@ -1,0 +1,50 @@
+{{/*
+What the agent may do, all of it: no cluster-wide right, and no Secret but its own identity. No value changes it, but for the list of
+namespaces. A verb that the agent does not use is a fault, as is one that it lacks: both show in the API server's audit log.
+*/}}
+
+{{/* In each of `policy.namespaces`. */}}
+{{- define "segment-agent.rights.namespace" -}}
+- apiGroups: [batch]
+  resources: [cronjobs]
+  verbs: [get, list, watch, create, update, delete]
+# status.lastScheduleTime, before a change of schedule: or the change would start a run that is past.
+- apiGroups: [batch]
+  resources: [cronjobs/status]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+{{- end -}}
+
+{{/* In its own namespace, by name. All of these are made by this chart, so that `create` is not needed. */}}
+{{- define "segment-agent.rights.own" -}}
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames: [segment-agent-policy]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [configmaps]
+  resourceNames:
+    {{- include "segment-agent.storeNames" . | nindent 4 }}
+  verbs: [get, update]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [segment-agent-identity]
+  verbs: [get, update]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [segment-agent]
+  verbs: [get, update]
+{{- end -}}
+
+{{/* In kube-system: the uid of that namespace names the cluster. */}}
+{{- define "segment-agent.rights.uid" -}}
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+{{- end -}}
