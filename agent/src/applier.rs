@@ -4,25 +4,26 @@
 //! call has a deadline, a failure backs off per entry and honours Retry-After; one entry never stops the others.
 //! Not: what to do (`apply.rs` in core).
 
+mod calls;
+
+pub use calls::Calls;
+
 use crate::held::Event;
 use crate::policy::PolicyState;
 use crate::shared::Shared;
+use calls::Found;
 use jiff::Timestamp;
 use segment_core::admit::{Refusal, admit, admit_namespace, admit_one_more};
 use segment_core::apply::{
-    DryRun, Facts, Failure, Live, Look, Order, Outcome, Place, Record, Settings, Step, Why, failed,
-    held_place, is_missing_right, old_place, plan, target,
+    Facts, Failure, Order, Outcome, Place, Record, Settings, Step, failed, held_place,
+    is_missing_right, plan, target,
 };
 use segment_core::assignment::{Entry, Owner};
-use segment_core::ids::{KeyHash, Uid};
-use segment_core::names;
-use segment_core::observe::unfinished_jobs;
+use segment_core::ids::KeyHash;
 use segment_core::report::Report;
 use segment_runtime::error::ApiError;
 use segment_runtime::lease::LeaseState;
-use segment_runtime::raw::{self, Answer, WriteOptions};
 use segment_runtime::tasks::with_causes;
-use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -48,23 +49,8 @@ pub struct Applier {
     pub lease: watch::Receiver<LeaseState>,
     /// Periods.
     pub settings: Settings,
-    /// Deadline of one call.
-    pub limit: Duration,
     /// The API server.
-    pub api: Api,
-}
-
-/// The API server, as far as the applier needs it.
-#[derive(Clone)]
-pub struct Api {
-    /// The client.
-    pub client: kube::Client,
-}
-
-impl std::fmt::Debug for Api {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").finish_non_exhaustive()
-    }
+    pub calls: Calls,
 }
 
 /// Why a look ended early.
@@ -250,7 +236,21 @@ impl Applier {
                     order = self.order(entry, owner, record, facts.stray.as_ref());
                     continue;
                 }
-                step => self.carry_out(entry, step, record, &mut facts).await?,
+                step => {
+                    let writes = matches!(
+                        step,
+                        Step::Create { .. } | Step::Put { .. } | Step::Delete { .. }
+                    );
+                    if writes && !self.lease.borrow().is_held_at(Instant::now()) {
+                        return Err(Stop::NotHolder);
+                    }
+                    let mut found = Found {
+                        key: &entry.assignment.key,
+                        record: &mut *record,
+                        facts: &mut facts,
+                    };
+                    self.calls.carry_out(step, &mut found).await
+                }
             };
             self.shared.metrics.call(
                 name,
@@ -273,280 +273,6 @@ impl Applier {
         tracing::error!(segment = %entry.assignment.key, "the plan does not end");
         Err(Stop::NotHolder)
     }
-
-    async fn carry_out(
-        &self,
-        entry: &Entry,
-        step: Step,
-        record: &mut Record,
-        facts: &mut Facts,
-    ) -> Result<Result<(), ApiError>, Stop> {
-        let writes = matches!(
-            step,
-            Step::Create { .. } | Step::Put { .. } | Step::Delete { .. }
-        );
-        if writes && !self.lease.borrow().is_held_at(Instant::now()) {
-            return Err(Stop::NotHolder);
-        }
-        Ok(match step {
-            Step::Read(place) => self.read(place, facts).await,
-            Step::Compare { place, body } => self.compare(&place, &body, facts).await,
-            Step::Create {
-                place,
-                body,
-                wrote,
-                dry_run,
-            } => {
-                let path = raw::path("batch/v1", "cronjobs", Some(place.namespace.as_str()), None);
-                let answer =
-                    raw::post_json(&self.api.client, &path, options(dry_run), &body, self.limit)
-                        .await;
-                match answer {
-                    Ok(_) if dry_run => {
-                        facts.create_would_succeed = true;
-                        Ok(())
-                    }
-                    Ok(answer) => {
-                        tracing::info!(segment = %entry.assignment.key, %place, "created");
-                        self.wrote(None, &place, answer, wrote, &body, record, facts);
-                        Ok(())
-                    }
-                    // In a move the old CronJob has a say in what follows; who was not reached did not refuse.
-                    Err(error)
-                        if error.code().is_some()
-                            && !error.is_already_exists()
-                            && !error.is_transient()
-                            && old_place_of(entry, record, facts) =>
-                    {
-                        let words = with_causes(&error);
-                        let outcome = failed(&failure_of(&error, &words));
-                        facts.create_failed = Some((outcome.reason, outcome.message));
-                        Ok(())
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-            Step::Put {
-                place,
-                body,
-                wrote,
-                status_first,
-                why,
-            } => {
-                self.put(entry, place, body, wrote, status_first, why, record, facts)
-                    .await
-            }
-            Step::Delete {
-                place,
-                uid,
-                resource_version,
-            } => {
-                self.delete(entry, place, uid, &resource_version, facts)
-                    .await
-            }
-            Step::CountJobs { place, uid } => self.count_jobs(&place, uid, facts).await,
-            // Handled by the caller.
-            Step::Note(_) | Step::Done(_) | Step::Removed => Ok(()),
-        })
-    }
-
-    async fn read(&self, place: Place, facts: &mut Facts) -> Result<(), ApiError> {
-        match raw::get_json(&self.api.client, &path(&place), self.limit).await {
-            Ok(answer) => {
-                self.clock(answer.date);
-                let look = look(answer)?;
-                if let Look::Seen(live) = &look {
-                    self.shared.cache.put_live(live);
-                }
-                facts.looks.insert(place, look);
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => {
-                self.shared.cache.remove_place(&place);
-                facts.looks.insert(place, Look::Absent { read: true });
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The API server's clock against ours. The answer took its time, which the bound of ten seconds bears.
-    fn clock(&self, date: Option<Timestamp>) {
-        if let Some(date) = date {
-            self.shared
-                .health
-                .clock(date.as_second() - Timestamp::now().as_second());
-        }
-    }
-
-    async fn compare(
-        &self,
-        place: &Place,
-        body: &Value,
-        facts: &mut Facts,
-    ) -> Result<(), ApiError> {
-        let resource_version = body["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        let answer = match raw::put_json(
-            &self.api.client,
-            &path(place),
-            options(true),
-            body,
-            self.limit,
-        )
-        .await
-        {
-            Ok(answer) => Some(answer.body),
-            // A webhook with side effects (`does not support dry run`, 400).
-            Err(error)
-                if error
-                    .status()
-                    .is_some_and(|status| status.message.contains("dry run")) =>
-            {
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        facts.dry_run = Some(DryRun {
-            resource_version,
-            answer,
-        });
-        Ok(())
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of one step")]
-    async fn put(
-        &self,
-        entry: &Entry,
-        place: Place,
-        mut body: Value,
-        wrote: segment_core::ids::Digest,
-        status_first: Option<Value>,
-        why: Why,
-        record: &mut Record,
-        facts: &mut Facts,
-    ) -> Result<(), ApiError> {
-        let client = &self.api.client;
-        if let Some(status) = status_first {
-            let path = format!("{}/status", path(&place));
-            let answer = raw::put_json(client, &path, options(false), &status, self.limit).await;
-            self.shared.metrics.call(
-                "status",
-                answer.as_ref().map_or_else(ApiError::reason, |_| "ok"),
-            );
-            body["metadata"]["resourceVersion"] =
-                answer?.body["metadata"]["resourceVersion"].clone();
-        }
-        match raw::put_json(client, &path(&place), options(false), &body, self.limit).await {
-            Ok(answer) => {
-                tracing::info!(segment = %entry.assignment.key, %place, why = why_name(why), "replaced");
-                self.shared
-                    .metrics
-                    .replaced
-                    .get_or_create(&crate::metrics::WhyLabel { why: why_name(why) })
-                    .inc();
-                self.wrote(Some(why), &place, answer, wrote, &body, record, facts);
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => {
-                self.shared.cache.remove_place(&place);
-                facts.looks.insert(place, Look::Unknown);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "what a write leaves to be remembered"
-    )]
-    fn wrote(
-        &self,
-        why: Option<Why>,
-        place: &Place,
-        answer: Answer,
-        wrote: segment_core::ids::Digest,
-        body: &Value,
-        record: &mut Record,
-        facts: &mut Facts,
-    ) {
-        self.clock(answer.date);
-        let now = answer.date.unwrap_or(facts.now);
-        let before = match facts.look(place) {
-            Look::Seen(live) => Some(live.clone()),
-            Look::Unknown | Look::Absent { .. } => None,
-        };
-        match look(answer) {
-            Ok(Look::Seen(live)) => {
-                record.after_write(why, &live, wrote, body, before.as_deref(), now);
-                self.shared.cache.put_live(&live);
-                facts.looks.insert(place.clone(), Look::Seen(live));
-            }
-            // An answer that can't be read: the next step reads it again.
-            _ => {
-                facts.looks.insert(place.clone(), Look::Unknown);
-            }
-        }
-    }
-
-    async fn delete(
-        &self,
-        entry: &Entry,
-        place: Place,
-        uid: Uid,
-        version: &str,
-        facts: &mut Facts,
-    ) -> Result<(), ApiError> {
-        let body = json!({
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "preconditions": {"uid": uid.to_string(), "resourceVersion": version},
-            "propagationPolicy": "Background",
-        });
-        match raw::delete_json(
-            &self.api.client,
-            &path(&place),
-            WriteOptions::default(),
-            &body,
-            self.limit,
-        )
-        .await
-        {
-            Ok(_) => {
-                tracing::info!(segment = %entry.assignment.key, %place, "deleted");
-                facts.looks.insert(place, Look::Unknown);
-                Ok(())
-            }
-            Err(error) if error.is_not_found() => {
-                facts.looks.insert(place, Look::Unknown);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn count_jobs(&self, place: &Place, uid: Uid, facts: &mut Facts) -> Result<(), ApiError> {
-        let mut path = raw::path("batch/v1", "jobs", Some(place.namespace.as_str()), None);
-        path.push_str("?limit=500");
-        let first = path.clone();
-        let mut count = 0u32;
-        loop {
-            let answer = raw::get_json(&self.api.client, &path, self.limit).await?;
-            count = count.saturating_add(unfinished_jobs(
-                answer.body["items"].as_array().map_or(&[], Vec::as_slice),
-                uid,
-            ));
-            match answer.body["metadata"]["continue"].as_str() {
-                Some(next) if !next.is_empty() => path = format!("{first}&continue={next}"),
-                _ => break,
-            }
-        }
-        facts.unfinished_jobs.insert(uid, count);
-        Ok(())
-    }
 }
 
 fn failure_of<'a>(error: &'a ApiError, words: &'a str) -> Failure<'a> {
@@ -564,37 +290,6 @@ fn failure_of<'a>(error: &'a ApiError, words: &'a str) -> Failure<'a> {
     }
 }
 
-/// Whether a create is the second half of a move.
-fn old_place_of(entry: &Entry, record: &Record, facts: &Facts) -> bool {
-    old_place(entry, record, facts.stray.as_ref()).is_some()
-}
-
-fn path(place: &Place) -> String {
-    raw::path(
-        "batch/v1",
-        "cronjobs",
-        Some(place.namespace.as_str()),
-        Some(place.name.as_str()),
-    )
-}
-
-fn options(dry_run: bool) -> WriteOptions<'static> {
-    WriteOptions {
-        dry_run,
-        strict: true,
-        field_manager: Some(names::MANAGER_AGENT),
-    }
-}
-
-fn look(answer: Answer) -> Result<Look, ApiError> {
-    Live::read(answer.body, answer.date)
-        .map(|live| Look::Seen(Box::new(live)))
-        .map_err(|error| ApiError::Malformed {
-            what: "a CronJob".into(),
-            source: Box::new(error),
-        })
-}
-
 fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Read(_) => "read",
@@ -607,16 +302,5 @@ fn step_name(step: &Step) -> &'static str {
         Step::Note(_) => "note",
         Step::Done(_) => "done",
         Step::Removed => "removed",
-    }
-}
-
-fn why_name(why: Why) -> &'static str {
-    match why {
-        Why::Update => "update",
-        Why::Drift => "drift",
-        Why::Adopt => "adopt",
-        Why::Suspend => "suspend",
-        Why::Resume => "resume",
-        Why::Orphan => "orphan",
     }
 }

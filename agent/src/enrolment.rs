@@ -8,6 +8,7 @@ use crate::config::{HubAddress, Token};
 use crate::connection::{ConnectError, connect};
 use crate::identity::{Enrolled, IdentityError, IdentityStore, Issued, signing_request};
 use crate::store::StoreError;
+use jiff::{SignedDuration, Timestamp};
 use rand::Rng as _;
 use rustls::client::danger::ServerCertVerifier;
 use segment_core::ids::Uid;
@@ -131,14 +132,59 @@ async fn take(
     store.store(&issued).await.map_err(EnrolmentError::Identity)
 }
 
+/// How far a hub dates certificates back, for clocks that lag (faults, B).
+const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
+/// Least time between two renewals, whatever the dates say: clocks that differ must not make a loop.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
+
 /// How long to wait before a certificate is renewed: half of its life is over, give or take a tenth, so that agents
 /// that joined together do not renew together.
-pub fn renewal_due(enrolled: &Enrolled, now: jiff::Timestamp) -> Duration {
-    let life = enrolled
-        .not_after
-        .duration_since(enrolled.not_before)
-        .as_secs_f64();
-    let share = rand::rng().random_range(0.45..0.55);
-    let due = enrolled.not_before.duration_since(now).as_secs_f64() + life * share;
-    Duration::try_from_secs_f64(due.max(0.0)).unwrap_or_default()
+pub fn renewal_due(enrolled: &Enrolled, now: Timestamp) -> Duration {
+    due(
+        enrolled.not_before,
+        enrolled.not_after,
+        now,
+        rand::rng().random_range(0.45..0.55),
+    )
+}
+
+fn due(not_before: Timestamp, not_after: Timestamp, now: Timestamp, share: f64) -> Duration {
+    let begin = not_before
+        .checked_add(BACKDATED)
+        .ok()
+        .filter(|begin| *begin < not_after)
+        .unwrap_or(not_before);
+    let life = not_after.duration_since(begin).as_secs_f64();
+    let due = begin.duration_since(now).as_secs_f64() + life * share;
+    Duration::try_from_secs_f64(due.max(0.0))
+        .unwrap_or_default()
+        .max(RENEWAL_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_at_half_of_its_life_and_never_in_a_loop() {
+        let at = |second: i64| Timestamp::from_second(second).unwrap();
+        let hour = 3600;
+        for (not_before, not_after, now, expected, why) in [
+            (-300, 24 * hour, 0, 12 * hour, "just issued, and dated back"),
+            (-300, 24 * hour, 11 * hour, hour, "after a restart"),
+            (
+                -300,
+                20,
+                0,
+                10,
+                "a short life: the dating back is no part of it",
+            ),
+            (0, 100, 0, 50, "a life shorter than the dating back"),
+            (-300, 24 * hour, 20 * hour, 1, "overdue"),
+            (-300, -10, 0, 1, "over"),
+        ] {
+            let wait = due(at(not_before), at(not_after), at(now), 0.5);
+            assert_eq!(wait.as_secs(), u64::try_from(expected).unwrap(), "{why}");
+        }
+    }
 }

@@ -151,6 +151,10 @@ impl Held {
         flush: Duration,
         stop: CancellationToken,
     ) -> Result<(), StoreError> {
+        if self.state.incomplete {
+            // Before a damaged shard is written anew and looks whole.
+            self.write_now(Kind::State).await?;
+        }
         let mut ticks = tokio::time::interval(flush);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
@@ -473,7 +477,11 @@ impl Held {
             self.state.incomplete = false;
             self.state_dirty = true;
             // Also those without an entry: an empty one would be damaged again at the next start.
-            self.dirty.extend(self.sizes.keys().filter(|kind| matches!(kind, Kind::Entries(_))));
+            self.dirty.extend(
+                self.sizes
+                    .keys()
+                    .filter(|kind| matches!(kind, Kind::Entries(_))),
+            );
             self.sync.is_whole_again();
         }
     }

@@ -32,6 +32,9 @@ pub const LIST_DEADLINE: Duration = Duration::from_mins(1);
 /// request for one that is never answered.
 pub const IDLE_WATCH: Duration = Duration::from_hours(1);
 
+/// Longest pause before a namespace that can't be listed is tried again: one call, and all its CronJobs come back with it.
+const LIST_AGAIN: Duration = Duration::from_secs(15);
+
 /// A watch did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchFault {
@@ -49,13 +52,13 @@ pub enum WatchFault {
 impl WatchFault {
     /// The server's words when a right is missing.
     fn missing_right(&self) -> Option<String> {
-        let status = match self {
-            Self::Watch(
-                watcher::Error::InitialListFailed(kube::Error::Api(status))
-                | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-                | watcher::Error::WatchError(status),
-            ) => status,
-            _ => return None,
+        let Self::Watch(
+            watcher::Error::InitialListFailed(kube::Error::Api(status))
+            | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+            | watcher::Error::WatchError(status),
+        ) = self
+        else {
+            return None;
         };
         (status.code == 403).then(|| status.message.clone())
     }
@@ -170,7 +173,7 @@ async fn watch_kind(
     let label = format!("{}={}", names::LABEL_APP_MANAGED_BY, names::MANAGER_AGENT);
     let config = watcher::Config::default().labels(&label);
     let place = place(&namespace, kind);
-    let mut backoff = Backoff::api();
+    let mut backoff = Backoff::new(Duration::from_millis(250), LIST_AGAIN);
     loop {
         let mut events = watcher(api.clone(), config.clone()).boxed();
         let mut listed = Some(Vec::new());

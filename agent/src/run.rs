@@ -4,7 +4,7 @@
 //! a port is bound; nothing is written before the Lease is held; the Lease is given back last.
 //! Not: what the parts do.
 
-use crate::applier::{Api, Applier};
+use crate::applier::{Applier, Calls};
 use crate::args::Args;
 use crate::config::Config;
 use crate::health::Health;
@@ -199,16 +199,18 @@ async fn agent(
         ),
     );
     tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
+    let calls = Calls {
+        shared: Arc::clone(&shared),
+        client: client.clone(),
+        limit,
+    };
     for _ in 0..config.workers {
         let applier = Applier {
             shared: Arc::clone(&shared),
             held: events.clone(),
             lease: lease.clone(),
             settings: config.apply,
-            limit,
-            api: Api {
-                client: client.clone(),
-            },
+            calls: calls.clone(),
         };
         tasks.spawn("applier", applier.work(stop.clone()));
     }

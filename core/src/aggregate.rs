@@ -191,9 +191,10 @@ pub fn judge(
         return say(
             Verdict::Failing,
             "ProgressDeadlineExceeded",
+            // The limit and not the time that has passed: a message that grows would be a write each second.
             format!(
-                "not confirmed {} s after it was ordered",
-                now.duration_since(released.at).as_secs()
+                "not confirmed within {} s of its order",
+                settings.strategy.progress_deadline.as_secs()
             ),
             Some(released.at),
         );

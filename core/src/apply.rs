@@ -131,6 +131,7 @@ fn create(order: &Order<'_>, place: Place, facts: &Facts, dry_run: bool) -> Step
         body,
         wrote: digest(&desired),
         dry_run,
+        moves_from: None,
     }
 }
 

@@ -213,6 +213,9 @@ pub struct FleetTask {
     segments_listed: bool,
     clusters_listed: bool,
     listed: watch::Sender<bool>,
+    /// What was told of Segments before the Clusters were listed: without them a Segment would look as if it were placed
+    /// nowhere, in its status and in a tombstone. As much as the API server sends between two lists.
+    early: Vec<Event>,
     /// Segments for whose deletion a tombstone is being written.
     burying: BTreeSet<Uid>,
     /// Removals being verified.
@@ -254,6 +257,7 @@ pub fn fleet(mut index: FleetIndex, tombstones: Vec<Tombstone>, metrics: FleetMe
         segments_listed: false,
         clusters_listed: false,
         listed,
+        early: Vec::new(),
         burying: BTreeSet::new(),
         verifying: BTreeSet::new(),
     };
@@ -291,7 +295,8 @@ impl FleetTask {
         let now = jiff::Timestamp::now();
         let mut notes = Vec::new();
         let mut effects = Vec::new();
-        let changed = {
+        let was_listed = self.is_listed();
+        let mut changed = {
             let shared = Arc::clone(&self.index);
             let mut index = shared.write().unwrap_or_else(PoisonError::into_inner);
             let mut changed = Changed::default();
@@ -302,11 +307,20 @@ impl FleetTask {
             self.publish(&index, &changed, &mut effects);
             changed
         };
+        if !self.is_listed() {
+            // A status made from half a list would say that nobody is selected.
+            changed.segments.clear();
+            changed.clusters.clear();
+        } else if !was_listed {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            changed.segments.extend(index.segments().keys().cloned());
+            changed.clusters.extend(index.clusters().keys().cloned());
+        }
         self.pass_on(changed, notes, effects).await;
     }
 
     async fn tick(&mut self) {
-        if !*self.listed.borrow() {
+        if !self.is_listed() {
             return;
         }
         let now = jiff::Timestamp::now();
@@ -356,6 +370,10 @@ impl FleetTask {
         effects: &mut Vec<Effect>,
     ) -> Changed {
         match event {
+            Event::Segment(_) | Event::SegmentGone(..) | Event::Segments(_) if !self.clusters_listed => {
+                self.early.push(event);
+                Changed::default()
+            }
             Event::Segment(watched) => self.segment(index, *watched, now, notes, effects),
             Event::SegmentGone(key, uid) => {
                 notes.push(StatusNote::Segment(key.clone(), None));
@@ -402,6 +420,9 @@ impl FleetTask {
                     changed.extend(Self::cluster(index, seen, now, notes));
                 }
                 self.clusters_listed = true;
+                for event in std::mem::take(&mut self.early) {
+                    changed.extend(self.take(index, event, now, notes, effects));
+                }
                 self.list_done();
                 changed
             }
@@ -522,6 +543,10 @@ impl FleetTask {
         if self.segments_listed && self.clusters_listed {
             self.listed.send_replace(true);
         }
+    }
+
+    fn is_listed(&self) -> bool {
+        *self.listed.borrow()
     }
 
     /// Puts what changed into the streams' slots. Before the lists are whole there are no streams.

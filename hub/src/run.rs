@@ -30,15 +30,16 @@ use segment_core::ids::InstanceId;
 use segment_core::index::FleetIndex;
 use segment_core::names;
 use segment_runtime::Tasks;
-use segment_runtime::admin::{AdminServer, Readiness};
+use segment_runtime::admin::{AdminServer, Readiness, ReadyHandle};
 use segment_runtime::backoff::Backoff;
-use segment_runtime::lease::{Identity, LeaseParams};
+use segment_runtime::lease::{Held, Identity, LeaseParams, LeaseState};
 use segment_runtime::shutdown::Signals;
 use segment_runtime::tls::{ReloadingKey, certified_key};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 
 /// Life of the hub's own server certificates; made anew at half of it.
@@ -51,67 +52,87 @@ const SERVER_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let signals = Signals::install()?;
     let tasks = Tasks::new();
-    let drain = Duration::from_secs(config.args.periods.drain_seconds.into());
-    let started = {
-        let tasks = tasks.clone();
-        async move { start(config, &tasks).await }
-    };
-    // A signal ends the start as well: a standby waits in it.
-    let running = signals.run(&tasks, drain);
+    let running = signals.run(&tasks, Duration::from_secs(config.args.periods.drain_seconds.into()));
     tokio::pin!(running);
-    tokio::select! {
-        ended = &mut running => return ended.map_err(Into::into),
-        started = started => started?,
-    }
-    running.await.map_err(Into::into)
-}
 
-async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<()> {
     let mut registry = Registry::with_prefix("");
-    let fleet_metrics = FleetMetrics::register(&mut registry);
-    let agents_metrics = AgentsMetrics::register(&mut registry);
-    let status_metrics = StatusMetrics::register(&mut registry);
+    let metrics = Metrics {
+        fleet: FleetMetrics::register(&mut registry),
+        agents: AgentsMetrics::register(&mut registry),
+        status: StatusMetrics::register(&mut registry),
+    };
     let readiness = Readiness::new();
     let ready = readiness.handle("leading with every list complete");
     let admin = AdminServer::bind(config.args.admin.admin_addr, readiness, registry).await?;
     tasks.spawn("admin", admin.serve(tasks.shutdown_token()));
 
     let (client, _) = config.args.kube.client().await?;
-    let namespace = config.args.listen.namespace.clone();
     let instance = InstanceId(*uuid::Uuid::new_v4().as_bytes());
     let term = Term::new(instance);
-    let params = LeaseParams {
-        namespace: namespace.clone(),
-        name: names::HUB_LEASE.to_owned(),
-        identity: Identity { pod: config.args.listen.pod_name.clone(), instance: instance.to_string() },
-        times: config.lease,
+    let mut lease = leader::candidate(
+        client.clone(),
+        LeaseParams {
+            namespace: config.args.listen.namespace.clone(),
+            name: names::HUB_LEASE.to_owned(),
+            identity: Identity { pod: config.args.listen.pod_name.clone(), instance: instance.to_string() },
+            times: config.lease,
+        },
+    );
+    let mut annotate = {
+        let term = term.clone();
+        move |old: &BTreeMap<String, String>, transition| term.annotations(old, transition, Timestamp::now())
     };
-    let mut lease = leader::candidate(client.clone(), params);
-    let lease_state = lease.watch();
-    let annotate_term = term.clone();
-    let mut annotate = move |old: &BTreeMap<String, String>, transition| {
-        annotate_term.annotations(old, transition, Timestamp::now())
+    tracing::info!(namespace = config.args.listen.namespace, "standing for the Lease");
+    let stop = tasks.shutdown_token();
+    let held = tokio::select! {
+        ended = &mut running => return ended.map_err(Into::into),
+        held = lease.acquire(&mut annotate, &stop) => held?,
     };
-    tracing::info!(namespace, "standing for the Lease");
-    let Some(held) = lease.acquire(&mut annotate, &tasks.shutdown_token()).await? else {
-        return Ok(());
-    };
-    // The Lease is given back only after everything else has ended: whoever takes over may then do so at once.
-    let keep = {
-        let stop = CancellationToken::new();
-        let shutdown = tasks.shutdown_token();
-        async move {
-            let stopping = stop.clone();
+    let Some(held) = held else { return Ok(()) };
+    let office = Office { term, held, lease: lease.watch() };
+    let outcome = {
+        let never = CancellationToken::new();
+        let keep = lease.keep(&mut annotate, &never);
+        let work = async {
             tokio::select! {
-                ended = lease.keep(&mut annotate, &stopping) => ended?,
-                () = async { shutdown.cancelled().await; tokio::time::sleep(Duration::from_secs(1)).await; } => {}
+                ended = &mut running => return ended.map_err(anyhow::Error::from),
+                led = lead(config, office, client, metrics, ready, &tasks) => led?,
             }
-            lease.release().await;
-            Ok::<(), segment_runtime::lease::LeaseError>(())
+            running.await.map_err(Into::into)
+        };
+        tokio::select! {
+            lost = keep => lost.map_err(Into::into),
+            done = work => done,
         }
     };
-    tasks.spawn("lease", keep);
+    // Only now, after everything else has ended: whoever takes over may do so at once.
+    lease.release().await;
+    outcome
+}
 
+/// What the Lease gave us.
+struct Office {
+    term: Term,
+    held: Held,
+    lease: watch_channel::Receiver<LeaseState>,
+}
+
+struct Metrics {
+    fleet: FleetMetrics,
+    agents: AgentsMetrics,
+    status: StatusMetrics,
+}
+
+async fn lead(
+    config: Config,
+    office: Office,
+    client: kube::Client,
+    metrics: Metrics,
+    ready: ReadyHandle,
+    tasks: &Tasks,
+) -> anyhow::Result<()> {
+    let Office { term, held, lease: lease_state } = office;
+    let namespace = config.args.listen.namespace.clone();
     let secrets = HubSecrets {
         identity: StoredSecret::new(client.clone(), &namespace, names::HUB_IDENTITY_SECRET),
         root: StoredSecret::new(client.clone(), &namespace, names::HUB_ROOT_CA_SECRET),
@@ -124,7 +145,7 @@ async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<()> {
     let fence = term
         .fence(identity.era, &held.annotations)
         .ok_or_else(|| anyhow!("the Lease has no term although it was just taken"))?;
-    let (memory, memory_seen) = tokio::sync::watch::channel(HubMemory { fence, n: 0, old_terms: identity.old_terms });
+    let (memory, memory_seen) = watch_channel::channel(HubMemory { fence, n: 0, old_terms: identity.old_terms });
     let memory = Arc::new(memory);
     tasks.spawn_child("watermark", follow(lease_state.clone(), Arc::clone(&memory)));
     tracing::info!(hub = %identity.hub_id, fence = %fence, "leading");
@@ -133,7 +154,7 @@ async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<()> {
     let tombstones = Tombstones::new(client.clone(), &namespace);
     let buried = tombstones.list().await.context("tombstones can't be listed")?;
     let index = FleetIndex::new(identity.hub_id.clone(), config.defaults.clone(), config.settings, now);
-    let (task, mut ends) = fleet(index, buried, fleet_metrics);
+    let (task, mut ends) = fleet(index, buried, metrics.fleet);
     tasks.spawn("fleet", task.run(tasks.shutdown_token()));
     let effects = Effects {
         client: client.clone(),
@@ -142,7 +163,7 @@ async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<()> {
         defaults: config.defaults.clone(),
     };
     tasks.spawn("effects", effects.run(ends.effects, tasks.clone(), tasks.shutdown_token()));
-    let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), status_metrics);
+    let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), metrics.status);
     tasks.spawn("status", writer.run(ends.status, tasks.shutdown_token()));
     tasks.spawn("watch segments", watch::segments(client.clone(), ends.fleet.clone()));
     tasks.spawn("watch clusters", watch::clusters(client.clone(), ends.fleet.clone()));
@@ -154,7 +175,7 @@ async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<()> {
 
     let key = server_key(&config, &authority)?;
     let gate = Gate { hub: identity.hub_id.clone(), book: book.clone(), fleet: ends.fleet.clone() };
-    serve_agents(&config, tasks, &key, &authority, gate, &memory_seen, lease_state, &client, agents_metrics).await?;
+    serve_agents(&config, tasks, &key, &authority, gate, &memory_seen, lease_state, &client, metrics.agents).await?;
     let handle = HubHandle {
         hub: identity.hub_id.clone(),
         pod: config.args.listen.pod_name.clone(),
@@ -181,8 +202,8 @@ async fn start(config: Config, tasks: &Tasks) -> anyhow::Result<()> {
 }
 
 async fn follow(
-    lease: tokio::sync::watch::Receiver<segment_runtime::lease::LeaseState>,
-    memory: Arc<tokio::sync::watch::Sender<HubMemory>>,
+    lease: watch_channel::Receiver<LeaseState>,
+    memory: Arc<watch_channel::Sender<HubMemory>>,
 ) {
     leader::follow(lease, &memory).await;
 }
@@ -194,8 +215,8 @@ async fn serve_agents(
     key: &Arc<ReloadingKey>,
     authority: &Arc<CertificateAuthority>,
     gate: Gate,
-    memory: &tokio::sync::watch::Receiver<HubMemory>,
-    lease: tokio::sync::watch::Receiver<segment_runtime::lease::LeaseState>,
+    memory: &watch_channel::Receiver<HubMemory>,
+    lease: watch_channel::Receiver<LeaseState>,
     client: &kube::Client,
     metrics: AgentsMetrics,
 ) -> anyhow::Result<()> {

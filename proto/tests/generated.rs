@@ -1,6 +1,10 @@
 //! What is generated from the .proto files is current. `UPDATE_EXPECT=1 cargo test generated` rewrites it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what broke by panicking"
+)]
 
 use prost::Message as _;
 use std::path::{Path, PathBuf};

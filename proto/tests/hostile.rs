@@ -1,6 +1,10 @@
 //! Hostile input is refused by name, alone, and never panics.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what broke by panicking"
+)]
 
 use bytes::Bytes;
 use proptest::prelude::*;

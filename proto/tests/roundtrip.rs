@@ -1,6 +1,10 @@
 //! decode ∘ encode = identity, over the bytes of the wire.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what broke by panicking"
+)]
 
 use bytes::Bytes;
 use jiff::Timestamp;

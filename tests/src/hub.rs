@@ -158,22 +158,6 @@ impl Hub {
     pub async fn join(&self, cluster: &str, labels: &[(&str, &str)]) -> Result<String> {
         let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let labels = labels.join(",");
-        // SCRATCH
-        if let Ok(script) = std::env::var("SCRATCH_JOIN") {
-            static LOCK: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-            let _lock = LOCK.lock().await;
-            let output = std::process::Command::new("python3")
-                .arg(script)
-                .arg(self.plane.kubeconfig())
-                .args([cluster, &labels])
-                .output()?;
-            ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            self.process.kill().await?;
-            self.process.start()?;
-            self.ready().await?;
-            return Ok(String::from_utf8(output.stdout)?.trim().to_owned());
-        }
-        // SCRATCH END
         let mut arguments = vec!["cluster", "join", cluster, "--wait=false", "-o", "json"];
         if !labels.is_empty() {
             arguments.extend(["--labels", &labels]);

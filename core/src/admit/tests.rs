@@ -1,3 +1,5 @@
+#![allow(clippy::too_many_lines, reason = "tables are read as a whole")]
+
 use super::*;
 use crate::assignment::{ConcurrencyPolicy, PodSecurity, PullPolicy, RestartPolicy, SecretKey};
 use crate::ids::CronJobName;
@@ -220,7 +222,7 @@ fn the_preset_admits_the_default_and_refuses_what_a_stolen_hub_would_ask_for() {
                     &mut t.node_selector,
                     "node-role.kubernetes.io/control-plane",
                     "",
-                )
+                );
             },
             Some("nodeSelectors"),
         ),
@@ -230,7 +232,7 @@ fn the_preset_admits_the_default_and_refuses_what_a_stolen_hub_would_ask_for() {
                 t.tolerations.push(PodToleration {
                     operator: Some("Exists".to_owned()),
                     ..PodToleration::default()
-                })
+                });
             },
             Some("tolerations"),
         ),
@@ -354,7 +356,7 @@ fn a_rule_admits_what_it_lists_and_a_namespaces_own_value_stands_for_it() {
                     key: Some("dedicated".to_owned()),
                     value: Some("batch".to_owned()),
                     ..PodToleration::default()
-                })
+                });
             },
             None,
         ),
@@ -366,7 +368,7 @@ fn a_rule_admits_what_it_lists_and_a_namespaces_own_value_stands_for_it() {
                     key: Some("dedicated".to_owned()),
                     operator: Some("Exists".to_owned()),
                     ..PodToleration::default()
-                })
+                });
             },
             Some("tolerations"),
         ),

@@ -102,10 +102,14 @@ fn replace(
     if let Some((reason, message)) = &facts.create_failed {
         return resume(order, facts, old).unwrap_or_else(|| blocked(reason, message));
     }
-    if !facts.create_would_succeed {
-        return create(order, target, facts, true);
+    let mut step = create(order, target, facts, !facts.create_would_succeed);
+    if let Step::Create { moves_from, .. } = &mut step {
+        *moves_from = Some(old.place.clone());
     }
-    finish(record, facts, settings, old).unwrap_or_else(|| create(order, target, facts, false))
+    if !facts.create_would_succeed {
+        return step;
+    }
+    finish(record, facts, settings, old).unwrap_or(step)
 }
 
 /// Lifts the suspension of the old CronJob, if that is what it waits with.

@@ -90,10 +90,23 @@ pub struct Record {
 }
 
 impl Record {
-    /// After a write that the server answered with `live`. `before` is the object that was replaced.
-    pub fn after_write(
+    /// After a create that the server answered with `live`; `moves_from` is the step's.
+    pub fn after_create(
         &mut self,
-        why: Option<Why>,
+        live: &Live,
+        wrote: Digest,
+        body: &Value,
+        moves_from: Option<Place>,
+    ) {
+        self.applied = Some(Reference::new(live, wrote, body));
+        self.suspended_at = None;
+        self.leaving = moves_from.or(self.leaving.take());
+    }
+
+    /// After a replacement that the server answered with `live`. `before` is the object that was replaced.
+    pub fn after_put(
+        &mut self,
+        why: Why,
         live: &Live,
         wrote: Digest,
         body: &Value,
@@ -101,19 +114,11 @@ impl Record {
         now: Timestamp,
     ) {
         match why {
-            None | Some(Why::Update | Why::Adopt | Why::Resume | Why::Drift) => {
-                // A create in a new place: the CronJob in the old one is to go.
-                if let Some(old) = self
-                    .applied
-                    .as_ref()
-                    .filter(|old| why.is_none() && old.place != live.place)
-                {
-                    self.leaving = Some(old.place.clone());
-                }
+            Why::Update | Why::Adopt | Why::Resume | Why::Drift => {
                 self.applied = Some(Reference::new(live, wrote, body));
                 self.suspended_at = None;
             }
-            Some(Why::Suspend) => {
+            Why::Suspend => {
                 self.suspended_at = Some(now);
                 // Should the removal be taken back, lifting the suspension is an update and no drift.
                 if let Some(applied) = self
@@ -125,9 +130,9 @@ impl Record {
                     applied.live = live.digest;
                 }
             }
-            Some(Why::Orphan) => self.applied = None,
+            Why::Orphan => self.applied = None,
         }
-        if why == Some(Why::Drift) {
+        if why == Why::Drift {
             self.corrections = self.corrections.saturating_add(1);
             self.corrected.push(now);
             if self.corrected.len() > CORRECTIONS_KEPT {

@@ -167,6 +167,8 @@ pub enum Step {
         wrote: Digest,
         /// Only ask whether it would succeed.
         dry_run: bool,
+        /// The second half of a move: the CronJob in this place is to go once the new one is there.
+        moves_from: Option<Place>,
     },
     /// Replace it.
     Put {

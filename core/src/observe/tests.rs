@@ -1,3 +1,5 @@
+#![allow(clippy::too_many_lines, reason = "tables are read as a whole")]
+
 use super::*;
 use serde_json::json;
 

@@ -59,7 +59,9 @@ impl LeafInfo {
         if !rest.is_empty() {
             return Err(IdentityError::Malformed);
         }
-        let names = cert.subject_alternative_name().map_err(|_| IdentityError::Malformed)?;
+        let names = cert
+            .subject_alternative_name()
+            .map_err(|_| IdentityError::Malformed)?;
         let names = names.ok_or(IdentityError::Names)?;
         let [GeneralName::URI(uri)] = names.value.general_names.as_slice() else {
             return Err(IdentityError::Names);
@@ -82,7 +84,9 @@ impl LeafInfo {
 
     /// When the hub issued it: what a name's `validFrom` is compared with.
     pub fn issued(&self) -> Timestamp {
-        self.not_before.checked_add(BACKDATE).unwrap_or(self.not_before)
+        self.not_before
+            .checked_add(BACKDATE)
+            .unwrap_or(self.not_before)
     }
 
     /// Whether it has ended.
@@ -107,7 +111,11 @@ fn parse_uri(uri: &str) -> Option<(HubId, ClusterName, Uid)> {
     if parsed.to_string() != uid {
         return None;
     }
-    Some((HubId::new(hub).ok()?, ClusterName::new(cluster).ok()?, parsed))
+    Some((
+        HubId::new(hub).ok()?,
+        ClusterName::new(cluster).ok()?,
+        parsed,
+    ))
 }
 
 #[cfg(test)]
@@ -120,7 +128,11 @@ mod tests {
     fn certificate(names: &[SanType]) -> CertificateDer<'static> {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.to_vec();
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+        params
+            .self_signed(&KeyPair::generate().unwrap())
+            .unwrap()
+            .der()
+            .clone()
     }
 
     fn uri(text: &str) -> SanType {
@@ -147,7 +159,11 @@ mod tests {
             ("spiffe://hub-12345678/eu-1".to_owned(), false),
         ];
         for (text, accepted) in rows {
-            assert_eq!(LeafInfo::parse(&certificate(&[uri(&text)])).is_ok(), accepted, "{text}");
+            assert_eq!(
+                LeafInfo::parse(&certificate(&[uri(&text)])).is_ok(),
+                accepted,
+                "{text}"
+            );
         }
     }
 
@@ -155,15 +171,28 @@ mod tests {
     fn a_second_name_makes_it_nobody() {
         let ours = uri(&format!("spiffe://hub-12345678/eu-1/{UID}"));
         let dns = SanType::DnsName("eu-2".try_into().unwrap());
-        for names in [vec![], vec![dns.clone()], vec![ours.clone(), dns], vec![ours.clone(), ours]] {
-            assert_eq!(LeafInfo::parse(&certificate(&names)), Err(IdentityError::Names));
+        for names in [
+            vec![],
+            vec![dns.clone()],
+            vec![ours.clone(), dns],
+            vec![ours.clone(), ours],
+        ] {
+            assert_eq!(
+                LeafInfo::parse(&certificate(&names)),
+                Err(IdentityError::Names)
+            );
         }
-        assert_eq!(LeafInfo::parse(&b"x".to_vec().into()), Err(IdentityError::Malformed));
+        assert_eq!(
+            LeafInfo::parse(&b"x".to_vec().into()),
+            Err(IdentityError::Malformed)
+        );
     }
 
     #[test]
     fn the_issue_is_known_from_the_backdated_start() {
-        let leaf = LeafInfo::parse(&certificate(&[uri(&format!("spiffe://hub-12345678/eu-1/{UID}"))]));
+        let leaf = LeafInfo::parse(&certificate(&[uri(&format!(
+            "spiffe://hub-12345678/eu-1/{UID}"
+        ))]));
         let leaf = leaf.unwrap();
         assert_eq!(leaf.issued().duration_since(leaf.not_before), BACKDATE);
         let end = leaf.not_after;

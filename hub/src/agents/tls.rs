@@ -54,7 +54,10 @@ pub struct AcceptLimits {
 
 impl Default for AcceptLimits {
     fn default() -> Self {
-        Self { handshake: Duration::from_secs(5), pending: 512 }
+        Self {
+            handshake: Duration::from_secs(5),
+            pending: 512,
+        }
     }
 }
 
@@ -113,7 +116,9 @@ async fn accept(
     let mut failing = false;
     while !ready.is_closed() {
         // The place first: who finds none waits in the kernel's queue and costs us nothing.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((tcp, addr)) => {
                 failing = false;
@@ -143,7 +148,12 @@ async fn greet(
         Ok(Ok(stream)) => stream,
         Ok(Err(Failure::Probe)) => return,
         Ok(Err(failure)) => return refuse(addr, with_causes(&failure)),
-        Err(_) => return refuse(addr, format!("no handshake within {} s", limit.as_secs_f32())),
+        Err(_) => {
+            return refuse(
+                addr,
+                format!("no handshake within {} s", limit.as_secs_f32()),
+            );
+        }
     };
     // The place is held until tonic has the connection: a hub that cannot keep up takes no more in.
     let _ = ready.send(Ok(stream)).await;
@@ -196,15 +206,23 @@ async fn handshake(
     if connection.alpn_protocol() != Some(ALPN_H2) {
         return Err(Failure::Alpn);
     }
-    let leaf = connection.peer_certificates().and_then(<[_]>::first).map(LeafInfo::parse);
+    let leaf = connection
+        .peer_certificates()
+        .and_then(<[_]>::first)
+        .map(LeafInfo::parse);
     let leaf = leaf.transpose().map_err(Failure::Identity)?;
     // tonic waits for HTTP/2's first bytes without a deadline, so they are read here, under ours.
     let mut preface = [0; PREFACE.len()];
-    tls.read_exact(&mut preface).await.map_err(Failure::Closed)?;
+    tls.read_exact(&mut preface)
+        .await
+        .map_err(Failure::Closed)?;
     if &preface != PREFACE {
         return Err(Failure::Preface);
     }
-    let peer = PeerIdentity { addr, leaf: leaf.map(Arc::new) };
+    let peer = PeerIdentity {
+        addr,
+        leaf: leaf.map(Arc::new),
+    };
     Ok(AgentStream::new(tls, peer, preface.to_vec()))
 }
 

@@ -220,7 +220,10 @@ impl EnrolmentBook {
             return Err(TokenError::Life);
         }
         if let Some(since) = self.names.get(&new.cluster).and_then(|name| name.banned) {
-            return Err(TokenError::Banned { cluster: new.cluster, since });
+            return Err(TokenError::Banned {
+                cluster: new.cluster,
+                since,
+            });
         }
         self.tokens.retain(|_, token| now < token.expires);
         if self.tokens.len() >= MAX_TOKENS {
@@ -283,7 +286,11 @@ impl EnrolmentBook {
             holder => holder.is_some(),
         };
         let issued = admit::whole_seconds(now);
-        let used = TokenUse { key: attempt.key, cluster_uid: attempt.cluster_uid, at: issued };
+        let used = TokenUse {
+            key: attempt.key,
+            cluster_uid: attempt.cluster_uid,
+            at: issued,
+        };
         if let Some(record) = self.tokens.get_mut(attempt.token.id()) {
             record.used = Some(used);
         }
@@ -294,7 +301,13 @@ impl EnrolmentBook {
             name.valid_from = Some(issued);
         }
         let cluster_uid = attempt.cluster_uid;
-        Ok(Grant { cluster, cluster_uid, issued, changed: true, reenrolled })
+        Ok(Grant {
+            cluster,
+            cluster_uid,
+            issued,
+            changed: true,
+            reenrolled,
+        })
     }
 
     /// All tokens, newest first.
@@ -344,7 +357,13 @@ fn again(
         return Err(Refusal::Withdrawn(since));
     }
     let cluster_uid = used.cluster_uid;
-    Ok(Grant { cluster, cluster_uid, issued: used.at, changed: false, reenrolled: false })
+    Ok(Grant {
+        cluster,
+        cluster_uid,
+        issued: used.at,
+        changed: false,
+        reenrolled: false,
+    })
 }
 
 impl TokenRecord {

@@ -80,7 +80,9 @@ pub struct PemPair {
 
 impl std::fmt::Debug for PemPair {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PemPair").field("cert", &self.cert).finish_non_exhaustive()
+        f.debug_struct("PemPair")
+            .field("cert", &self.cert)
+            .finish_non_exhaustive()
     }
 }
 
@@ -146,7 +148,10 @@ impl CertificateAuthority {
         set_life(&mut params, now - BACKDATE, now + ROOT_LIFE);
         let root = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
         let intermediate = intermediate(hub, &root, now, now + ROOT_LIFE)?;
-        let root = PemPair { cert: root.pem(), key: root.key().serialize_pem() };
+        let root = PemPair {
+            cert: root.pem(),
+            key: root.key().serialize_pem(),
+        };
         Ok(AuthorityPems { root, intermediate })
     }
 
@@ -181,13 +186,20 @@ impl CertificateAuthority {
             let root = parse("root certificate", &root)?;
             let parsed = parse("intermediate certificate", &cert)?;
             if parsed.verify_signature(Some(root.public_key())).is_err() {
-                return Err(CaError::Mismatch("the intermediate is not signed by the root"));
+                return Err(CaError::Mismatch(
+                    "the intermediate is not signed by the root",
+                ));
             }
             if parsed.public_key().raw != key.subject_public_key_info() {
-                return Err(CaError::Mismatch("the intermediate's key is not its certificate's"));
+                return Err(CaError::Mismatch(
+                    "the intermediate's key is not its certificate's",
+                ));
             }
             let validity = parsed.validity();
-            (timestamp(validity.not_before.timestamp()), timestamp(validity.not_after.timestamp()))
+            (
+                timestamp(validity.not_before.timestamp()),
+                timestamp(validity.not_after.timestamp()),
+            )
         };
         let issuer = Issuer::from_ca_cert_der(&cert, key)?;
         Ok(Self {
@@ -212,7 +224,10 @@ impl CertificateAuthority {
         issued: Timestamp,
         life: SignedDuration,
     ) -> Result<Issued, CaError> {
-        let mut params = leaf(identity.cluster.as_str(), ExtendedKeyUsagePurpose::ClientAuth);
+        let mut params = leaf(
+            identity.cluster.as_str(),
+            ExtendedKeyUsagePurpose::ClientAuth,
+        );
         params.subject_alt_names = vec![SanType::URI(identity.uri().try_into()?)];
         let mut issued = self.issue(params, &key.spki, issued, life)?;
         issued.chain_pem.push_str(&self.intermediate_pem);
@@ -278,7 +293,9 @@ impl CertificateAuthority {
 
     /// When the next intermediate is due: with a third of this one's life left.
     pub fn intermediate_due(&self) -> Timestamp {
-        let life = self.intermediate_not_after.duration_since(self.intermediate_not_before);
+        let life = self
+            .intermediate_not_after
+            .duration_since(self.intermediate_not_before);
         self.intermediate_not_after - life / 3
     }
 
@@ -290,7 +307,9 @@ impl CertificateAuthority {
         life: SignedDuration,
     ) -> Result<Issued, CaError> {
         if issued >= self.intermediate_not_after {
-            return Err(CaError::IntermediateExpired { not_after: self.intermediate_not_after });
+            return Err(CaError::IntermediateExpired {
+                not_after: self.intermediate_not_after,
+            });
         }
         let not_before = whole_seconds(issued - BACKDATE);
         let not_after = whole_seconds(issued + life).min(self.intermediate_not_after);
@@ -299,7 +318,13 @@ impl CertificateAuthority {
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         let chain_pem = params.signed_by(key, &self.issuer)?.pem();
         let serial = hex::encode(serial);
-        Ok(Issued { chain_pem, key_pem: None, not_before, not_after, serial })
+        Ok(Issued {
+            chain_pem,
+            key_pem: None,
+            not_before,
+            not_after,
+            serial,
+        })
     }
 }
 
@@ -317,7 +342,10 @@ pub struct AgentIdentity<'a> {
 impl AgentIdentity<'_> {
     /// As it stands in the certificate: `spiffe://<hubId>/<cluster>/<uid>`.
     pub fn uri(&self) -> String {
-        format!("spiffe://{}/{}/{}", self.hub, self.cluster, self.cluster_uid)
+        format!(
+            "spiffe://{}/{}/{}",
+            self.hub, self.cluster, self.cluster_uid
+        )
     }
 }
 
@@ -328,11 +356,18 @@ fn intermediate(
     root_end: Timestamp,
 ) -> Result<PemPair, CaError> {
     let mut params = authority(&format!("segment-hub {hub} intermediate"), 0);
-    set_life(&mut params, now - BACKDATE, (now + INTERMEDIATE_LIFE).min(root_end));
+    set_life(
+        &mut params,
+        now - BACKDATE,
+        (now + INTERMEDIATE_LIFE).min(root_end),
+    );
     params.use_authority_key_identifier_extension = true;
     let key = KeyPair::generate()?;
     let cert = params.signed_by(&key, root)?.pem();
-    Ok(PemPair { cert, key: key.serialize_pem() })
+    Ok(PemPair {
+        cert,
+        key: key.serialize_pem(),
+    })
 }
 
 fn authority(name: &str, intermediates_below: u8) -> CertificateParams {
@@ -391,24 +426,33 @@ fn timestamp(seconds: i64) -> Timestamp {
 }
 
 fn one_cert(what: &'static str, pem: &str) -> Result<CertificateDer<'static>, CaError> {
-    let certs = parse_certs(pem.as_bytes())
-        .map_err(|source| CaError::Unreadable { what, source: source.into() })?;
+    let certs = parse_certs(pem.as_bytes()).map_err(|source| CaError::Unreadable {
+        what,
+        source: source.into(),
+    })?;
     match <[_; 1]>::try_from(certs) {
         Ok([cert]) => Ok(cert),
-        Err(_) => Err(CaError::Mismatch("one certificate is expected, several are there")),
+        Err(_) => Err(CaError::Mismatch(
+            "one certificate is expected, several are there",
+        )),
     }
 }
 
 fn key(what: &'static str, pem: &str) -> Result<KeyPair, CaError> {
-    KeyPair::from_pem(pem).map_err(|source| CaError::Unreadable { what, source: source.into() })
+    KeyPair::from_pem(pem).map_err(|source| CaError::Unreadable {
+        what,
+        source: source.into(),
+    })
 }
 
 fn parse<'a>(
     what: &'static str,
     cert: &'a CertificateDer<'_>,
 ) -> Result<X509Certificate<'a>, CaError> {
-    let parsed = X509Certificate::from_der(cert)
-        .map_err(|source| CaError::Unreadable { what, source: source.into() })?;
+    let parsed = X509Certificate::from_der(cert).map_err(|source| CaError::Unreadable {
+        what,
+        source: source.into(),
+    })?;
     Ok(parsed.1)
 }
 

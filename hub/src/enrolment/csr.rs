@@ -61,8 +61,13 @@ impl CsrKey {
         if kind != &PKCS_ECDSA_P256_SHA256 && kind != &PKCS_ED25519 {
             return Err(CsrError::KeyKind);
         }
-        request.verify_signature().map_err(|_| CsrError::Signature)?;
-        Ok(Self { spki, digest: KeyDigest::of(raw) })
+        request
+            .verify_signature()
+            .map_err(|_| CsrError::Signature)?;
+        Ok(Self {
+            spki,
+            digest: KeyDigest::of(raw),
+        })
     }
 
     /// What the key is remembered by.
@@ -148,7 +153,12 @@ pub(crate) mod tests {
             (&trailing, Some(CsrError::Malformed)),
             (&good[..good.len() / 2], Some(CsrError::Malformed)),
             (b"", Some(CsrError::Malformed)),
-            (&long, Some(CsrError::TooLong { bytes: MAX_CSR_BYTES + 1 })),
+            (
+                &long,
+                Some(CsrError::TooLong {
+                    bytes: MAX_CSR_BYTES + 1,
+                }),
+            ),
         ];
         for (der, refused) in rows {
             assert_eq!(CsrKey::parse(der).err(), refused);
@@ -158,7 +168,10 @@ pub(crate) mod tests {
     #[test]
     fn the_same_key_has_the_same_digest_whatever_the_request() {
         let key = KeyPair::generate().unwrap();
-        let (a, b) = (CsrKey::parse(&request(&key)).unwrap(), CsrKey::parse(&request(&key)).unwrap());
+        let (a, b) = (
+            CsrKey::parse(&request(&key)).unwrap(),
+            CsrKey::parse(&request(&key)).unwrap(),
+        );
         assert_eq!(a.digest(), b.digest());
         let text = String::from(a.digest());
         assert_eq!(KeyDigest::try_from(text).unwrap(), a.digest());

@@ -30,7 +30,9 @@ pub struct JoinToken {
 
 /// Not a join token at all. What is wrong is not said: it may be half a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a join token: expected id.secret or id.secret.sha256:<hex>, as `segctl cluster join` prints it")]
+#[error(
+    "not a join token: expected id.secret or id.secret.sha256:<hex>, as `segctl cluster join` prints it"
+)]
 pub struct NotAToken;
 
 impl JoinToken {
@@ -39,13 +41,20 @@ impl JoinToken {
         let id = (0..ID_CHARS).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())]));
         let id = id.collect();
         let secret: [u8; SECRET_CHARS / 2] = rng.random();
-        Self { id, secret: hex::encode(secret), pin: None }
+        Self {
+            id,
+            secret: hex::encode(secret),
+            pin: None,
+        }
     }
 
     /// The same token with the pin of the hub's root (`sha256:<hex>`).
     #[must_use]
     pub fn with_pin(self, pin: impl Into<String>) -> Self {
-        Self { pin: Some(pin.into()), ..self }
+        Self {
+            pin: Some(pin.into()),
+            ..self
+        }
     }
 
     /// The public part.
@@ -60,7 +69,11 @@ impl JoinToken {
 
     /// The whole text, to be shown once.
     pub fn reveal(&self) -> String {
-        let pin = self.pin.as_ref().map(|pin| format!(".{pin}")).unwrap_or_default();
+        let pin = self
+            .pin
+            .as_ref()
+            .map(|pin| format!(".{pin}"))
+            .unwrap_or_default();
         format!("{}.{}{pin}", self.id, self.secret)
     }
 
@@ -83,14 +96,19 @@ impl FromStr for JoinToken {
         let pin = parts.next();
         let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let pin_is_one = |pin: &str| {
-            pin.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && is_hex(hex))
+            pin.strip_prefix("sha256:")
+                .is_some_and(|hex| hex.len() == 64 && is_hex(hex))
         };
         let id_is_one = id.len() == ID_CHARS && id.bytes().all(|b| ALPHABET.contains(&b));
         let secret_is_one = secret.len() == SECRET_CHARS && is_hex(secret);
         if !id_is_one || !secret_is_one || !pin.is_none_or(pin_is_one) {
             return Err(NotAToken);
         }
-        Ok(Self { id: id.to_owned(), secret: secret.to_owned(), pin: pin.map(str::to_owned) })
+        Ok(Self {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            pin: pin.map(str::to_owned),
+        })
     }
 }
 
@@ -108,7 +126,11 @@ pub struct TokenDigest([u8; 16]);
 impl TokenDigest {
     /// Whether both are equal, in a time that does not tell where they differ.
     pub fn matches(&self, other: &Self) -> bool {
-        self.0.iter().zip(other.0).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+        self.0
+            .iter()
+            .zip(other.0)
+            .fold(0, |differs, (a, b)| differs | (a ^ b))
+            == 0
     }
 }
 
@@ -144,8 +166,13 @@ mod tests {
     fn a_token_survives_being_written_and_read() {
         let token = JoinToken::generate(&mut rand::rng());
         assert_eq!(token.reveal().parse(), Ok(token.clone()));
-        let pinned = token.clone().with_pin(format!("sha256:{}", "0a".repeat(32)));
-        assert_eq!(format!("  {}\n", pinned.reveal()).parse(), Ok(pinned.clone()));
+        let pinned = token
+            .clone()
+            .with_pin(format!("sha256:{}", "0a".repeat(32)));
+        assert_eq!(
+            format!("  {}\n", pinned.reveal()).parse(),
+            Ok(pinned.clone())
+        );
         assert_eq!(pinned.digest(), token.digest());
         assert!(pinned.reveal().len() <= 128, "the wire takes 128 bytes");
         assert_eq!(format!("{token:?}"), format!("JoinToken({}.…)", token.id()));

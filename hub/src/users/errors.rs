@@ -95,8 +95,10 @@ impl Reason {
 }
 
 fn info(reason: Reason, metadata: &[(&str, &str)]) -> ErrorDetails {
-    let metadata: HashMap<String, String> =
-        metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let metadata: HashMap<String, String> = metadata
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+        .collect();
     ErrorDetails::with_error_info(reason.as_str(), DOMAIN, metadata)
 }
 
@@ -119,9 +121,17 @@ pub fn no_credentials() -> Status {
 }
 
 /// The user may not, in kubectl's wording.
-pub fn forbidden(user: &str, right: &Right, namespace: Option<&str>, name: Option<&str>, why: &str) -> Status {
+pub fn forbidden(
+    user: &str,
+    right: &Right,
+    namespace: Option<&str>,
+    name: Option<&str>,
+    why: &str,
+) -> Status {
     let resource = right.resource;
-    let whole = right.subresource.map_or_else(|| resource.to_owned(), |sub| format!("{resource}/{sub}"));
+    let whole = right
+        .subresource
+        .map_or_else(|| resource.to_owned(), |sub| format!("{resource}/{sub}"));
     let object = name.map_or_else(String::new, |name| format!(" \"{name}\""));
     let place = namespace.map_or_else(
         || "at the cluster scope".to_owned(),
@@ -143,7 +153,11 @@ pub fn forbidden(user: &str, right: &Right, namespace: Option<&str>, name: Optio
         ("resource", whole.as_str()),
         ("namespace", namespace.unwrap_or_default()),
     ];
-    Status::with_error_details(Code::PermissionDenied, message, info(Reason::Forbidden, &metadata))
+    Status::with_error_details(
+        Code::PermissionDenied,
+        message,
+        info(Reason::Forbidden, &metadata),
+    )
 }
 
 /// There is no such thing. `kind` is what kubectl calls it: `segment`, `cluster`, `token`.
@@ -159,7 +173,11 @@ pub fn invalid(reason: Reason, field: &str, message: impl Into<String>) -> Statu
     let message = message.into();
     let mut details = info(reason, &[]);
     details.add_bad_request_violation(field, message.clone());
-    Status::with_error_details(Code::InvalidArgument, format!("{field}: {message}"), details)
+    Status::with_error_details(
+        Code::InvalidArgument,
+        format!("{field}: {message}"),
+        details,
+    )
 }
 
 /// A finding of core as an invalid field.
@@ -208,7 +226,11 @@ pub fn too_old() -> Status {
 
 /// A call took too long.
 pub fn late() -> Status {
-    status(Code::DeadlineExceeded, Reason::DeadlineExceeded, "not finished within the deadline")
+    status(
+        Code::DeadlineExceeded,
+        Reason::DeadlineExceeded,
+        "not finished within the deadline",
+    )
 }
 
 /// A path that is no method of ours.
@@ -230,13 +252,23 @@ pub fn internal(message: impl Into<String>) -> Status {
 pub fn api(what: &str, error: &ApiError) -> Status {
     let words = segment_runtime::tasks::with_causes(error);
     if error.is_transient() {
-        return unavailable(Reason::ApiServerUnavailable, format!("{what}: {words}"), error.retry_after());
+        return unavailable(
+            Reason::ApiServerUnavailable,
+            format!("{what}: {words}"),
+            error.retry_after(),
+        );
     }
     if error.is_forbidden() {
-        return status(Code::Internal, Reason::HubLacksRights, format!("{what}: the hub may not: {words}"));
+        return status(
+            Code::Internal,
+            Reason::HubLacksRights,
+            format!("{what}: the hub may not: {words}"),
+        );
     }
     if error.is_invalid() {
-        let said = error.status().map_or(words, |status| status.message.clone());
+        let said = error
+            .status()
+            .map_or(words, |status| status.message.clone());
         return status(Code::InvalidArgument, Reason::InvalidValue, said);
     }
     internal(format!("{what}: {words}"))
@@ -249,8 +281,16 @@ mod tests {
 
     #[test]
     fn a_refusal_reads_as_kubectl_words_it_and_has_its_reason() {
-        let list = Right { verb: "list", resource: "segments", subresource: None };
-        let update = Right { verb: "update", resource: "clusters", subresource: Some("access") };
+        let list = Right {
+            verb: "list",
+            resource: "segments",
+            subresource: None,
+        };
+        let update = Right {
+            verb: "update",
+            resource: "clusters",
+            subresource: Some("access"),
+        };
         for (right, namespace, name, why, expected) in [
             (
                 &list,
@@ -278,10 +318,16 @@ mod tests {
             ),
         ] {
             let status = forbidden("bob", right, namespace, name, why);
-            assert_eq!((status.code(), status.message()), (Code::PermissionDenied, expected));
+            assert_eq!(
+                (status.code(), status.message()),
+                (Code::PermissionDenied, expected)
+            );
             let details = status.get_error_details();
             let info = details.error_info().unwrap();
-            assert_eq!((info.reason.as_str(), info.domain.as_str()), ("FORBIDDEN", "segment.grnry.io"));
+            assert_eq!(
+                (info.reason.as_str(), info.domain.as_str()),
+                ("FORBIDDEN", "segment.grnry.io")
+            );
             assert_eq!(info.metadata["verb"], right.verb);
         }
     }
@@ -292,13 +338,33 @@ mod tests {
             Reason::InvalidSelector,
             &segment_core::selector::Selector::parse_text("a=1,", "label_selector").unwrap_err(),
         );
-        assert_eq!(bad.message(), "label_selector: at 4: expected a label's key");
-        assert_eq!(bad.get_error_details().bad_request().unwrap().field_violations[0].field, "label_selector");
+        assert_eq!(
+            bad.message(),
+            "label_selector: at 4: expected a label's key"
+        );
+        assert_eq!(
+            bad.get_error_details()
+                .bad_request()
+                .unwrap()
+                .field_violations[0]
+                .field,
+            "label_selector"
+        );
         let missing = not_found("segment", "granary/demo");
         assert_eq!(missing.message(), "segment granary/demo not found");
-        assert_eq!(missing.get_error_details().resource_info().unwrap().resource_name, "granary/demo");
+        assert_eq!(
+            missing
+                .get_error_details()
+                .resource_info()
+                .unwrap()
+                .resource_name,
+            "granary/demo"
+        );
         let later = unavailable(Reason::ShuttingDown, "x", None);
-        assert_eq!(later.get_error_details().retry_info().unwrap().retry_delay, Some(RETRY));
+        assert_eq!(
+            later.get_error_details().retry_info().unwrap().retry_delay,
+            Some(RETRY)
+        );
         for status in [
             bad,
             missing,

@@ -15,7 +15,8 @@ use tonic::Status;
 const SELECTOR_MAX_BYTES: usize = 16 * 1024;
 
 fn name<T: FromStr<Err = InvalidId>>(field: &str, text: &str) -> Result<T, Status> {
-    text.parse().map_err(|error: InvalidId| errors::invalid(Reason::InvalidName, field, error.to_string()))
+    text.parse()
+        .map_err(|error: InvalidId| errors::invalid(Reason::InvalidName, field, error.to_string()))
 }
 
 /// A Segment's `namespace/name`.
@@ -64,14 +65,22 @@ pub fn maybe_namespace(field: &str, text: &str) -> Result<Option<Namespace>, Sta
 /// `INVALID_ARGUMENT` with the offset in the text.
 pub fn selector(field: &str, text: &str) -> Result<Selector, Status> {
     if text.len() > SELECTOR_MAX_BYTES {
-        let message = format!("has {} bytes, at most {SELECTOR_MAX_BYTES} are allowed", text.len());
+        let message = format!(
+            "has {} bytes, at most {SELECTOR_MAX_BYTES} are allowed",
+            text.len()
+        );
         return Err(errors::invalid(Reason::InvalidSelector, field, message));
     }
-    Selector::parse_text(text, field).map_err(|finding| errors::finding(Reason::InvalidSelector, &finding))
+    Selector::parse_text(text, field)
+        .map_err(|finding| errors::finding(Reason::InvalidSelector, &finding))
 }
 
 fn unknown(field: &str, number: i32) -> Status {
-    errors::invalid(Reason::InvalidValue, field, format!("{number} is not a value that this hub knows"))
+    errors::invalid(
+        Reason::InvalidValue,
+        field,
+        format!("{number} is not a value that this hub knows"),
+    )
 }
 
 /// States; none asks for all.
@@ -121,16 +130,44 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_refused_with_its_field() {
         for (status, message) in [
-            (segment("name", "demo").unwrap_err(), "name: segment \"demo\" must have the form namespace/name"),
-            (segment("name", "").unwrap_err(), "name: segment \"\" must have the form namespace/name"),
-            (cluster("cluster", "").unwrap_err(), "cluster: cluster name \"\" is empty"),
-            (selector("label_selector", "a=").map(drop).and(selector("label_selector", "=")).unwrap_err(), ""),
-            (states("states", &[1, 77]).unwrap_err(), "states: 77 is not a value that this hub knows"),
-            (is_full(9).unwrap_err(), "view: 9 is not a value that this hub knows"),
-            (connection(-1).unwrap_err(), "connection: -1 is not a value that this hub knows"),
+            (
+                segment("name", "demo").unwrap_err(),
+                "name: segment \"demo\" must have the form namespace/name",
+            ),
+            (
+                segment("name", "").unwrap_err(),
+                "name: segment \"\" must have the form namespace/name",
+            ),
+            (
+                cluster("cluster", "").unwrap_err(),
+                "cluster: cluster name \"\" is empty",
+            ),
+            (
+                selector("label_selector", "a=")
+                    .map(drop)
+                    .and(selector("label_selector", "="))
+                    .unwrap_err(),
+                "",
+            ),
+            (
+                states("states", &[1, 77]).unwrap_err(),
+                "states: 77 is not a value that this hub knows",
+            ),
+            (
+                is_full(9).unwrap_err(),
+                "view: 9 is not a value that this hub knows",
+            ),
+            (
+                connection(-1).unwrap_err(),
+                "connection: -1 is not a value that this hub knows",
+            ),
         ] {
             assert_eq!(status.code(), tonic::Code::InvalidArgument);
-            assert!(status.message().starts_with(message), "{}", status.message());
+            assert!(
+                status.message().starts_with(message),
+                "{}",
+                status.message()
+            );
         }
     }
 

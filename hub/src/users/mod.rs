@@ -48,9 +48,17 @@ pub async fn start(
     let client = handle.client.clone();
     let clients = ClientCa::load(&client).await;
     let config = server::server_config(key, Arc::clone(&clients))?;
-    tasks.spawn("users' client CA", clients.follow(client.clone(), tasks.shutdown_token()));
+    tasks.spawn(
+        "users' client CA",
+        clients.follow(client.clone(), tasks.shutdown_token()),
+    );
     let history = History::new(&handle.fleet.index());
-    tasks.spawn("users' history", history.clone().follow(handle.fleet.clone(), tasks.shutdown_token()));
+    tasks.spawn(
+        "users' history",
+        history
+            .clone()
+            .follow(handle.fleet.clone(), tasks.shutdown_token()),
+    );
     let access = Access::new(client.clone());
     let services = Services {
         access: access.clone(),
@@ -61,7 +69,18 @@ pub async fn start(
         shutdown: tasks.shutdown_token(),
         handle,
     };
-    let router = server::routes(access, services).await.context("the users' API can't be described")?;
-    tasks.spawn("users", server::serve(listener, config, router, tasks.clone(), tasks.shutdown_token()));
+    let router = server::routes(access, services)
+        .await
+        .context("the users' API can't be described")?;
+    tasks.spawn(
+        "users",
+        server::serve(
+            listener,
+            config,
+            router,
+            tasks.clone(),
+            tasks.shutdown_token(),
+        ),
+    );
     Ok(())
 }

@@ -53,12 +53,21 @@ impl Start {
         filter: &impl Message,
         (default, max): (usize, usize),
     ) -> Result<Self, Status> {
-        let size = usize::try_from(size)
-            .map_err(|_| errors::invalid(Reason::InvalidValue, "page_size", "must not be negative"))?;
+        let size = usize::try_from(size).map_err(|_| {
+            errors::invalid(Reason::InvalidValue, "page_size", "must not be negative")
+        })?;
         let size = if size == 0 { default } else { size.min(max) };
         let filter = digest_of(filter, &[]);
-        let after = if token.is_empty() { None } else { Some(read(token, filter)?) };
-        Ok(Self { size, filter, after })
+        let after = if token.is_empty() {
+            None
+        } else {
+            Some(read(token, filter)?)
+        };
+        Ok(Self {
+            size,
+            filter,
+            after,
+        })
     }
 
     /// Name of the last one that was shown.
@@ -78,7 +87,12 @@ impl Start {
 
     /// The token of the next page.
     pub fn next(&self, last: &str, rank: u32, total: u32) -> String {
-        encode(&PageToken { f: self.filter, t: total, r: rank, a: last.to_owned() })
+        encode(&PageToken {
+            f: self.filter,
+            t: total,
+            r: rank,
+            a: last.to_owned(),
+        })
     }
 }
 
@@ -113,7 +127,9 @@ fn read(token: &str, filter: u64) -> Result<PageToken, Status> {
     let wrong = |message| errors::invalid(Reason::InvalidPageToken, "page_token", message);
     let token: PageToken = decode(token).ok_or_else(|| wrong("is not one of this hub"))?;
     if token.f != filter {
-        return Err(wrong("belongs to a request with another filter: send the filter of the page before"));
+        return Err(wrong(
+            "belongs to a request with another filter: send the filter of the page before",
+        ));
     }
     Ok(token)
 }
@@ -131,12 +147,20 @@ pub struct Page<T> {
 impl<T: Message> Page<T> {
     /// An empty page.
     pub fn new(start: &Start) -> Self {
-        Self { items: Vec::new(), size: start.size, bytes: 0, limit: BYTES }
+        Self {
+            items: Vec::new(),
+            size: start.size,
+            bytes: 0,
+            limit: BYTES,
+        }
     }
 
     /// An empty page that ends after these bytes at the latest.
     pub fn of_bytes(start: &Start, limit: usize) -> Self {
-        Self { limit: limit.min(BYTES), ..Self::new(start) }
+        Self {
+            limit: limit.min(BYTES),
+            ..Self::new(start)
+        }
     }
 
     /// Whether one more may be put on it.
@@ -157,7 +181,10 @@ mod tests {
     use segment_proto::v1::{ListSegmentsRequest, Orphan};
 
     fn filter(namespace: &str) -> ListSegmentsRequest {
-        ListSegmentsRequest { namespace: namespace.to_owned(), ..ListSegmentsRequest::default() }
+        ListSegmentsRequest {
+            namespace: namespace.to_owned(),
+            ..ListSegmentsRequest::default()
+        }
     }
 
     #[test]
@@ -167,18 +194,35 @@ mod tests {
         assert_eq!((first.after(), first.total(), first.size), (None, None, 2));
         let token = first.next("a/b", 3, 7);
         let second = Start::new(5, &token, &filter("a"), limits).unwrap();
-        assert_eq!((second.after(), second.rank(), second.total()), (Some("a/b"), 3, Some(7)));
-        for (token, namespace) in [(token.as_str(), "b"), ("%%", "a"), ("AAAA", "a"), (&"A".repeat(2000), "a")] {
+        assert_eq!(
+            (second.after(), second.rank(), second.total()),
+            (Some("a/b"), 3, Some(7))
+        );
+        for (token, namespace) in [
+            (token.as_str(), "b"),
+            ("%%", "a"),
+            ("AAAA", "a"),
+            (&"A".repeat(2000), "a"),
+        ] {
             let status = Start::new(0, token, &filter(namespace), limits).unwrap_err();
             assert_eq!(status.code(), tonic::Code::InvalidArgument);
-            assert!(status.message().starts_with("page_token: "), "{}", status.message());
+            assert!(
+                status.message().starts_with("page_token: "),
+                "{}",
+                status.message()
+            );
         }
     }
 
     #[test]
     fn a_size_has_a_default_and_a_cap() {
         for (asked, size) in [(0, 500), (1, 1), (1000, 1000), (i32::MAX, 1000)] {
-            assert_eq!(Start::new(asked, "", &filter(""), (500, 1000)).unwrap().size, size);
+            assert_eq!(
+                Start::new(asked, "", &filter(""), (500, 1000))
+                    .unwrap()
+                    .size,
+                size
+            );
         }
         let status = Start::new(-1, "", &filter(""), (500, 1000)).unwrap_err();
         assert_eq!(status.message(), "page_size: must not be negative");
@@ -187,7 +231,10 @@ mod tests {
     #[test]
     fn a_page_ends_at_its_size_or_at_its_bytes() {
         let start = Start::new(2, "", &filter(""), (500, 1000)).unwrap();
-        let orphan = || Orphan { cluster: "eu-1".to_owned(), ..Orphan::default() };
+        let orphan = || Orphan {
+            cluster: "eu-1".to_owned(),
+            ..Orphan::default()
+        };
         let mut page = Page::new(&start);
         page.push(orphan());
         assert!(!page.is_full());

@@ -50,6 +50,9 @@ impl Services {
 /// Namespaces of Segments, those that are gone but owed included.
 pub fn namespaces(index: &FleetIndex) -> BTreeSet<Namespace> {
     let live = index.segments().keys().map(|key| &key.namespace);
-    let owed = index.tombstones().values().map(|tombstone| &tombstone.key.namespace);
+    let owed = index
+        .tombstones()
+        .values()
+        .map(|tombstone| &tombstone.key.namespace);
     live.chain(owed).cloned().collect()
 }

@@ -48,7 +48,11 @@ impl<T> Kept<T> {
 impl Stored {
     /// Nothing is read yet.
     pub fn new(client: Client) -> Self {
-        Self { client, segments: Arc::default(), clusters: Arc::default() }
+        Self {
+            client,
+            segments: Arc::default(),
+            clusters: Arc::default(),
+        }
     }
 
     /// Of all Segments.
@@ -62,13 +66,17 @@ impl Stored {
                         list.items
                             .into_iter()
                             .filter_map(|segment| {
-                                let key = SegmentKey::new(&segment.namespace()?, &segment.name_any()).ok()?;
+                                let key =
+                                    SegmentKey::new(&segment.namespace()?, &segment.name_any())
+                                        .ok()?;
                                 Some((key, segment.status?))
                             })
                             .collect(),
                     );
                 }
-                Err(error) => tracing::warn!(error = %with_causes(&error), "stored statuses can't be read"),
+                Err(error) => {
+                    tracing::warn!(error = %with_causes(&error), "stored statuses can't be read");
+                }
             }
             kept.since = Some(Instant::now());
         }
@@ -92,7 +100,9 @@ impl Stored {
                             .collect(),
                     );
                 }
-                Err(error) => tracing::warn!(error = %with_causes(&error), "stored statuses can't be read"),
+                Err(error) => {
+                    tracing::warn!(error = %with_causes(&error), "stored statuses can't be read");
+                }
             }
             kept.since = Some(Instant::now());
         }
@@ -102,5 +112,9 @@ impl Stored {
 
 /// From the API server's cache: no quorum read for a time of display.
 fn params() -> ListParams {
-    ListParams { version_match: Some(VersionMatch::NotOlderThan), resource_version: Some("0".to_owned()), ..ListParams::default() }
+    ListParams {
+        version_match: Some(VersionMatch::NotOlderThan),
+        resource_version: Some("0".to_owned()),
+        ..ListParams::default()
+    }
 }

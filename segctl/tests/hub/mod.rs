@@ -246,16 +246,16 @@ fn known<T>(request: &Request<T>) -> Result<(), Status> {
     }
 }
 
-fn at(seconds: i64) -> Option<segment_proto::Timestamp> {
-    Some(segment_proto::Timestamp { seconds, nanos: 0 })
+fn at(seconds: i64) -> segment_proto::Timestamp {
+    segment_proto::Timestamp { seconds, nanos: 0 }
 }
 
-fn source() -> Option<v1::Source> {
-    Some(v1::Source {
-        as_of: at(1_000),
+fn source() -> v1::Source {
+    v1::Source {
+        as_of: Some(at(1_000)),
         hub: "segment-hub-0".into(),
         leader: Some(true),
-    })
+    }
 }
 
 fn segment(name: &str, revision: &str, stale: u32) -> v1::Segment {
@@ -273,7 +273,7 @@ fn segment(name: &str, revision: &str, stale: u32) -> v1::Segment {
             updated: Some(3 - stale),
             owed: Some(stale),
         }),
-        last_run: at(880),
+        last_run: Some(at(880)),
         ..v1::Segment::default()
     }
 }
@@ -348,7 +348,7 @@ impl SegmentService for Answers {
                 quiet: vec!["eu-17".into()],
                 quiet_count: Some(1),
             }),
-            source: source(),
+            source: Some(source()),
         }))
     }
 
@@ -363,7 +363,7 @@ impl SegmentService for Answers {
             segment: Some(
                 found.ok_or_else(|| Status::not_found(format!("segment {name} not found")))?,
             ),
-            source: source(),
+            source: Some(source()),
         }))
     }
 
@@ -443,7 +443,7 @@ impl SegmentService for Answers {
             placed: Some(false),
             reason: "SelectorMismatch".into(),
             message: "label env is \"test\"; selector wants env=prod".into(),
-            source: source(),
+            source: Some(source()),
             ..v1::WhyResponse::default()
         }))
     }
@@ -466,7 +466,7 @@ impl ClusterService for Answers {
         Ok(Response::new(v1::ListClustersResponse {
             clusters: vec![cluster("eu-17"), cluster("eu-21")],
             total_size: Some(2),
-            source: source(),
+            source: Some(source()),
             ..v1::ListClustersResponse::default()
         }))
     }
@@ -482,7 +482,7 @@ impl ClusterService for Answers {
         }
         Ok(Response::new(v1::GetClusterResponse {
             cluster: Some(cluster(name)),
-            source: source(),
+            source: Some(source()),
         }))
     }
 

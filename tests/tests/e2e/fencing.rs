@@ -37,6 +37,8 @@ fn a_leader_that_wakes_after_another_took_over_gets_nothing_applied() -> Result<
         stage.segments().patch("visits", &json!({"spec": {"cronjob": {"schedule": "30 4 1 1 *"}}})).await?;
         stage.hub.process.resume()?;
         // The woken one still has the agent's stream and sees the edit. It has to end before it sends anything.
+        let status = stage.hub.process.gone(Duration::from_secs(20)).await?;
+        ensure!(status != 0, "a lost Lease is no ordinary end");
         wait::holds("nothing is applied", Duration::from_secs(10), || async {
             let writes = agent.writes(&mark)?;
             ensure!(writes.is_empty(), "{}", lines(&writes));

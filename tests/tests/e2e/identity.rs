@@ -13,7 +13,7 @@ use segment_tests::objects::Objects;
 use segment_tests::tools::{Printed, Tool};
 use segment_tests::{paths, run, wait};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -107,7 +107,8 @@ fn tls_1_2_is_refused() -> Result<()> {
             config.alpn_protocols = vec![b"h2".to_vec()];
             let stream = TcpStream::connect(stage.hub.agents_address()).await?;
             let mut stream = TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1")?, stream).await?;
-            // The server's settings: the handshake was complete on its side too.
+            // An HTTP/2 preface with empty settings gets settings: the handshake was complete on the hub's side too.
+            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
             stream.read_exact(&mut [0; 9]).await?;
             Ok(())
         };

@@ -72,7 +72,7 @@ fn who_has_no_token_or_no_right_is_told_so_and_a_viewer_sees_the_data() -> Resul
 
         let all = list_segments(&stage).await?;
         let found = &all["segments"][0];
-        ensure!(found["name"] == "visits" && all["segments"].as_array().is_some_and(|all| all.len() == 1), "{all}");
+        ensure!(found["name"] == format!("{}/visits", stage.name) && all["segments"].as_array().is_some_and(|all| all.len() == 1), "{all}");
         // Zeros are said: proto3 would leave them out.
         ensure!(found["clusters"]["failing"] == 0 && found["clusters"]["ready"] == 1, "{found}");
         Ok(())
@@ -94,7 +94,7 @@ fn grpcurl_lists_describes_with_comments_and_gets_errors_that_say_the_fix() -> R
         ensure!(described.contains("//") && described.contains("ListSegments"), "no comments: {described}");
 
         let token = account(&stage, "reader", true).await?;
-        let request = json!({"namespace": stage.name, "name": "no-such"}).to_string();
+        let request = json!({"name": format!("{}/no-such", stage.name)}).to_string();
         let missing =
             grpcurl(&stage, Some(&token), &["-d", &request, &address, "grnry.segment.v1.SegmentService/GetSegment"]).await?;
         ensure!(missing.status != 0 && missing.err.contains("no-such") && missing.err.contains("ErrorInfo"), "{missing:?}");

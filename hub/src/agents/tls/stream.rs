@@ -34,7 +34,12 @@ pub struct AgentStream {
 
 impl AgentStream {
     pub(super) fn new(tls: TlsStream<TcpStream>, peer: PeerIdentity, ahead: Vec<u8>) -> Self {
-        Self { tls, peer, ahead, handed_on: 0 }
+        Self {
+            tls,
+            peer,
+            ahead,
+            handed_on: 0,
+        }
     }
 
     /// Who is at the other end.

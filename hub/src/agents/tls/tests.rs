@@ -30,11 +30,19 @@ fn authority() -> CertificateAuthority {
 /// An agent's key with a certificate that was issued `ago`.
 fn agent_key(authority: &CertificateAuthority, ago: SignedDuration) -> Arc<ReloadingKey> {
     let key = KeyPair::generate().unwrap();
-    let request = CertificateParams::default().serialize_request(&key).unwrap();
+    let request = CertificateParams::default()
+        .serialize_request(&key)
+        .unwrap();
     let csr = CsrKey::parse(request.der()).unwrap();
     let (hub, cluster) = (hub(), ClusterName::new("eu-1").unwrap());
-    let identity = AgentIdentity { hub: &hub, cluster: &cluster, cluster_uid: Uid([7; 16]) };
-    let issued = authority.issue_agent(&csr, &identity, Timestamp::now() - ago, LEAF_LIFE).unwrap();
+    let identity = AgentIdentity {
+        hub: &hub,
+        cluster: &cluster,
+        cluster_uid: Uid([7; 16]),
+    };
+    let issued = authority
+        .issue_agent(&csr, &identity, Timestamp::now() - ago, LEAF_LIFE)
+        .unwrap();
     let pair = certified_key(issued.chain_pem.as_bytes(), key.serialize_pem().as_bytes());
     Arc::new(ReloadingKey::new(pair.unwrap()))
 }
@@ -49,8 +57,13 @@ struct Port {
 
 async fn port(limits: AcceptLimits) -> Port {
     let authority = authority();
-    let server = authority.issue_server(&["hub".to_owned()], Timestamp::now(), LEAF_LIFE).unwrap();
-    let key = certified_key(server.chain_pem.as_bytes(), server.key_pem.unwrap().as_bytes());
+    let server = authority
+        .issue_server(&["hub".to_owned()], Timestamp::now(), LEAF_LIFE)
+        .unwrap();
+    let key = certified_key(
+        server.chain_pem.as_bytes(),
+        server.key_pem.unwrap().as_bytes(),
+    );
     let key = Arc::new(ReloadingKey::new(key.unwrap()));
     let verifier = Arc::new(AgentVerifier::new(&[authority.root().clone()]).unwrap());
     let config = server_config(key, verifier).unwrap();
@@ -58,7 +71,13 @@ async fn port(limits: AcceptLimits) -> Port {
     let addr = listener.local_addr().unwrap();
     let (audit, tasks) = (Audit::start(), Tasks::new());
     let connections = incoming(listener, config, limits, &tasks);
-    Port { addr, connections, authority, audit, tasks }
+    Port {
+        addr,
+        connections,
+        authority,
+        audit,
+        tasks,
+    }
 }
 
 impl Port {
@@ -73,7 +92,11 @@ impl Port {
     /// The peer of the next connection, which is closed once all that the client sent has been read.
     async fn peer(&mut self) -> PeerIdentity {
         let next = tokio::time::timeout(Duration::from_secs(10), self.connections.next());
-        let mut stream = next.await.expect("a connection within 10 s").unwrap().unwrap();
+        let mut stream = next
+            .await
+            .expect("a connection within 10 s")
+            .unwrap()
+            .unwrap();
         let mut sent = [0; PREFACE.len() + MORE.len()];
         stream.read_exact(&mut sent).await.unwrap();
         assert_eq!(sent.as_slice(), [PREFACE.as_slice(), MORE].concat());
@@ -84,8 +107,14 @@ impl Port {
     /// The reason of the next refusal in the audit; the line names the peer's address and nothing else.
     async fn refusal(&mut self) -> String {
         let line: serde_json::Value = serde_json::from_str(&self.audit.line().await).unwrap();
-        assert!(line["actor"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
-        assert_eq!((&line["action"], &line["result"]), (&"handshake".into(), &"refused".into()));
+        assert!(
+            line["actor"].as_str().unwrap().starts_with("127.0.0.1:"),
+            "{line}"
+        );
+        assert_eq!(
+            (&line["action"], &line["result"]),
+            (&"handshake".into(), &"refused".into())
+        );
         line["reason"].as_str().unwrap().to_owned()
     }
 }
@@ -96,7 +125,9 @@ const MORE: &[u8] = b"after the preface";
 async fn dial(addr: SocketAddr, config: rustls::ClientConfig) -> std::io::Result<()> {
     let tcp = TcpStream::connect(addr).await?;
     let connector = TlsConnector::from(Arc::new(config));
-    let mut tls = connector.connect(ServerName::try_from("hub").unwrap(), tcp).await?;
+    let mut tls = connector
+        .connect(ServerName::try_from("hub").unwrap(), tcp)
+        .await?;
     tls.write_all(PREFACE).await?;
     tls.write_all(MORE).await?;
     // In TLS 1.3 the client is done before the server has seen its certificate: an alert comes with the first read.
@@ -114,7 +145,10 @@ impl Audit {
         let (sender, lines) = mpsc::channel(64);
         let layer = AuditLayer::new(move || Line(sender.clone()));
         let guard = tracing_subscriber::registry().with(layer).set_default();
-        Self { lines, _guard: guard }
+        Self {
+            lines,
+            _guard: guard,
+        }
     }
 
     async fn line(&mut self) -> String {
@@ -179,7 +213,9 @@ async fn a_first_join_trusts_the_pinned_root_out_of_the_chain() {
     let (dialled, _) = tokio::join!(dial(port.addr, config), port.peer());
     dialled.unwrap();
     let other = Arc::new(PinnedRoot::new(authority().root_pin().unwrap()));
-    let error = dial(port.addr, client_config(other, nobody()).unwrap()).await.unwrap_err();
+    let error = dial(port.addr, client_config(other, nobody()).unwrap())
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("UnknownIssuer"), "{error}");
 }
 
@@ -190,15 +226,23 @@ async fn another_authoritys_certificate_is_an_alert_and_an_audit_line() {
     let error = dial(port.addr, config).await.unwrap_err();
     assert!(error.to_string().contains("alert"), "{error}");
     let reason = port.refusal().await;
-    assert!(reason.starts_with("TLS handshake failed: invalid peer certificate"), "{reason}");
+    assert!(
+        reason.starts_with("TLS handshake failed: invalid peer certificate"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
 async fn a_servers_certificate_of_ours_is_no_agent() {
     let mut port = port(AcceptLimits::default()).await;
-    let server = port.authority.issue_server(&["hub".to_owned()], Timestamp::now(), LEAF_LIFE);
+    let server = port
+        .authority
+        .issue_server(&["hub".to_owned()], Timestamp::now(), LEAF_LIFE);
     let server = server.unwrap();
-    let pair = certified_key(server.chain_pem.as_bytes(), server.key_pem.unwrap().as_bytes());
+    let pair = certified_key(
+        server.chain_pem.as_bytes(),
+        server.key_pem.unwrap().as_bytes(),
+    );
     let config = port.config(Arc::new(ReloadingKey::new(pair.unwrap())));
     assert!(dial(port.addr, config).await.is_err());
     port.refusal().await;
@@ -217,7 +261,10 @@ async fn tls_1_2_is_refused() {
     let error = dial(port.addr, config).await.unwrap_err();
     assert!(error.to_string().contains("ProtocolVersion"), "{error}");
     let reason = port.refusal().await;
-    assert!(reason.contains("Tls12NotOfferedOrEnabled") || reason.contains("13"), "{reason}");
+    assert!(
+        reason.contains("Tls12NotOfferedOrEnabled") || reason.contains("13"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -230,12 +277,19 @@ async fn who_does_not_speak_http_2_is_refused() {
 
     let tcp = TcpStream::connect(port.addr).await.unwrap();
     let connector = TlsConnector::from(Arc::new(port.config(nobody())));
-    let mut tls = connector.connect(ServerName::try_from("hub").unwrap(), tcp).await.unwrap();
-    tls.write_all(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n").await.unwrap();
+    let mut tls = connector
+        .connect(ServerName::try_from("hub").unwrap(), tcp)
+        .await
+        .unwrap();
+    tls.write_all(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+        .await
+        .unwrap();
     assert_eq!(port.refusal().await, "the first bytes are not HTTP/2");
 
     let mut tcp = TcpStream::connect(port.addr).await.unwrap();
-    tcp.write_all(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n").await.unwrap();
+    tcp.write_all(b"GET / HTTP/1.1\r\nHost: hub\r\n\r\n")
+        .await
+        .unwrap();
     let reason = port.refusal().await;
     assert!(reason.starts_with("TLS handshake failed"), "{reason}");
 }
@@ -265,7 +319,10 @@ async fn a_resumed_session_is_never_offered() {
 
 #[tokio::test]
 async fn silence_is_closed_at_the_deadline_before_and_after_tls() {
-    let limits = AcceptLimits { handshake: Duration::from_millis(200), pending: 1 };
+    let limits = AcceptLimits {
+        handshake: Duration::from_millis(200),
+        pending: 1,
+    };
     let mut port = port(limits).await;
     let mut silent = TcpStream::connect(port.addr).await.unwrap();
     assert_eq!(silent.read(&mut [0]).await.unwrap(), 0, "closed by the hub");
@@ -273,14 +330,20 @@ async fn silence_is_closed_at_the_deadline_before_and_after_tls() {
 
     let tcp = TcpStream::connect(port.addr).await.unwrap();
     let connector = TlsConnector::from(Arc::new(port.config(nobody())));
-    let mut tls = connector.connect(ServerName::try_from("hub").unwrap(), tcp).await.unwrap();
+    let mut tls = connector
+        .connect(ServerName::try_from("hub").unwrap(), tcp)
+        .await
+        .unwrap();
     let _ = tls.read(&mut [0]).await;
     assert_eq!(port.refusal().await, "no handshake within 0.2 s");
 }
 
 #[tokio::test]
 async fn those_over_the_limit_wait_and_are_served_when_a_place_is_free() {
-    let limits = AcceptLimits { handshake: Duration::from_millis(300), pending: 1 };
+    let limits = AcceptLimits {
+        handshake: Duration::from_millis(300),
+        pending: 1,
+    };
     let mut port = port(limits).await;
     let _silent = TcpStream::connect(port.addr).await.unwrap();
     let (dialled, _) = tokio::join!(dial(port.addr, port.config(nobody())), port.peer());

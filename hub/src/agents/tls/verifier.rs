@@ -29,7 +29,9 @@ impl AgentVerifier {
     /// # Errors
     /// When there is none, or one cannot be a root.
     pub fn new(roots: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
-        Ok(Self { inner: ArcSwap::from_pointee(inner(roots)?) })
+        Ok(Self {
+            inner: ArcSwap::from_pointee(inner(roots)?),
+        })
     }
 
     /// From the next handshake on, these roots: two while an authority is rotated.
@@ -70,13 +72,18 @@ impl ClientCertVerifier for AgentVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let info = LeafInfo::parse(leaf)
-            .map_err(|_| CertificateError::ApplicationVerificationFailure)?;
+        let info =
+            LeafInfo::parse(leaf).map_err(|_| CertificateError::ApplicationVerificationFailure)?;
         let end = u64::try_from(info.not_after.as_second()).unwrap_or(0);
         // An agent that was away for weeks gets a status that says so, and may renew within the grace. An alert would
         // leave it with "connection closed".
-        let now = now.min(UnixTime::since_unix_epoch(std::time::Duration::from_secs(end)));
-        self.inner.load().0.verify_client_cert(leaf, intermediates, now)
+        let now = now.min(UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            end,
+        )));
+        self.inner
+            .load()
+            .0
+            .verify_client_cert(leaf, intermediates, now)
     }
 
     fn verify_tls12_signature(
@@ -85,7 +92,10 @@ impl ClientCertVerifier for AgentVerifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.load().0.verify_tls12_signature(message, cert, signature)
+        self.inner
+            .load()
+            .0
+            .verify_tls12_signature(message, cert, signature)
     }
 
     fn verify_tls13_signature(
@@ -94,7 +104,10 @@ impl ClientCertVerifier for AgentVerifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.load().0.verify_tls13_signature(message, cert, signature)
+        self.inner
+            .load()
+            .0
+            .verify_tls13_signature(message, cert, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -34,7 +34,9 @@ impl EnrolmentBook {
         cluster_uid: Uid,
         issued: Timestamp,
     ) -> Result<(), LeafRefusal> {
-        let Some(name) = self.names.get(cluster) else { return Ok(()) };
+        let Some(name) = self.names.get(cluster) else {
+            return Ok(());
+        };
         if let Some(since) = name.banned {
             return Err(LeafRefusal::Banned(since));
         }

@@ -29,7 +29,8 @@ impl EnrolmentBook {
     /// When it is too long for a Secret.
     pub fn to_bytes(&self) -> Result<Vec<u8>, BookError> {
         let json = serde_json::to_vec(self).map_err(|error| BookError::Damaged(error.into()))?;
-        let bytes = zstd::bulk::compress(&json, 3).map_err(|error| BookError::Damaged(error.into()))?;
+        let bytes =
+            zstd::bulk::compress(&json, 3).map_err(|error| BookError::Damaged(error.into()))?;
         if bytes.len() > MAX_BOOK_BYTES {
             return Err(BookError::TooLong { bytes: bytes.len() });
         }

@@ -55,7 +55,11 @@ impl Certificate {
             groups.push(AUTHENTICATED.to_owned());
         }
         Some(Self {
-            user: User { name, groups, ..User::default() },
+            user: User {
+                name,
+                groups,
+                ..User::default()
+            },
             not_after: Timestamp::from_second(cert.validity().not_after.timestamp()).ok()?,
         })
     }
@@ -86,10 +90,12 @@ impl fmt::Debug for Credentials {
 impl Credentials {
     /// Of a header `authorization`, where no certificate came with the connection.
     pub fn of_header(header: Option<&http::HeaderValue>) -> Self {
-        let token = header.and_then(|header| header.to_str().ok()).and_then(|text| {
-            let (scheme, token) = text.trim().split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
+        let token = header
+            .and_then(|header| header.to_str().ok())
+            .and_then(|text| {
+                let (scheme, token) = text.trim().split_once(' ')?;
+                scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+            });
         match token {
             Some(token) if !token.is_empty() => Self::Token(token.into()),
             _ => Self::None,
@@ -108,14 +114,22 @@ pub struct Authenticator {
 impl Authenticator {
     /// Asks this API server.
     pub fn new(client: Client, seats: Arc<Semaphore>) -> Self {
-        Self { reviews: Api::all(client), seats, cache: Cache::new(ENTRIES) }
+        Self {
+            reviews: Api::all(client),
+            seats,
+            cache: Cache::new(ENTRIES),
+        }
     }
 
     /// Who that is.
     ///
     /// # Errors
     /// UNAUTHENTICATED with what to do; UNAVAILABLE when the API server can't be asked.
-    pub async fn user(&self, credentials: &Credentials, now: Timestamp) -> Result<Arc<User>, Status> {
+    pub async fn user(
+        &self,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Arc<User>, Status> {
         match credentials {
             Credentials::None => Err(errors::no_credentials()),
             Credentials::Certificate(None) => Err(errors::unauthenticated(
@@ -125,7 +139,10 @@ impl Authenticator {
             Credentials::Certificate(Some(certificate)) if certificate.not_after < now => {
                 Err(errors::unauthenticated(
                     Reason::CertificateRefused,
-                    format!("the client certificate of {} ended at {}", certificate.user.name, certificate.not_after),
+                    format!(
+                        "the client certificate of {} ended at {}",
+                        certificate.user.name, certificate.not_after
+                    ),
                 ))
             }
             Credentials::Certificate(Some(certificate)) => Ok(Arc::new(certificate.user.clone())),
@@ -135,7 +152,11 @@ impl Authenticator {
 
     async fn token(&self, token: &str) -> Result<Arc<User>, Status> {
         let refused = |why: &str| {
-            let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+            let why = if why.is_empty() {
+                String::new()
+            } else {
+                format!(": {why}")
+            };
             errors::unauthenticated(
                 Reason::TokenRefused,
                 format!(
@@ -162,7 +183,11 @@ impl Authenticator {
     }
 
     /// The user, or the API server's word why there is none.
-    async fn review(&self, token: &str, audience: Option<&str>) -> Result<Result<User, String>, Status> {
+    async fn review(
+        &self,
+        token: &str,
+        audience: Option<&str>,
+    ) -> Result<Result<User, String>, Status> {
         let review = TokenReview {
             spec: TokenReviewSpec {
                 audiences: audience.map(|audience| vec![audience.to_owned()]),
@@ -170,7 +195,11 @@ impl Authenticator {
             },
             ..TokenReview::default()
         };
-        let _seat = self.seats.acquire().await.map_err(|_| errors::internal("no more reviews"))?;
+        let _seat = self
+            .seats
+            .acquire()
+            .await
+            .map_err(|_| errors::internal("no more reviews"))?;
         let params = PostParams::default();
         let asked = self.reviews.create(&params, &review);
         let status = backoff::call(CALL_LIMIT, "POST tokenreviews", asked)
@@ -196,7 +225,11 @@ fn user(info: UserInfo) -> Option<User> {
         name,
         uid: info.uid.unwrap_or_default(),
         groups: info.groups.unwrap_or_default(),
-        extra: info.extra.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+        extra: info
+            .extra
+            .unwrap_or_default()
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
     })
 }
 
@@ -211,10 +244,15 @@ mod tests {
 
     fn authenticator() -> (Authenticator, Arc<std::sync::atomic::AtomicUsize>) {
         let (client, count) = api(|_, body| {
-            let token = body["spec"]["token"].as_str().unwrap_or_default().to_owned();
+            let token = body["spec"]["token"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned();
             let ours = body["spec"]["audiences"][0] == "segment-hub";
             let status = match (token.as_str(), ours) {
-                ("ours", true) => json!({"authenticated": true, "audiences": ["segment-hub"], "user": {"username": "alice"}}),
+                ("ours", true) => {
+                    json!({"authenticated": true, "audiences": ["segment-hub"], "user": {"username": "alice"}})
+                }
                 ("theirs", false) => json!({
                     "authenticated": true, "audiences": ["https://kubernetes.default.svc"],
                     "user": {"username": "bob", "uid": "7", "groups": ["g"], "extra": {"k": ["v"]}},
@@ -226,12 +264,18 @@ mod tests {
             };
             json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {}, "spec": {}, "status": status})
         });
-        (Authenticator::new(client, Arc::new(Semaphore::new(1))), count)
+        (
+            Authenticator::new(client, Arc::new(Semaphore::new(1))),
+            count,
+        )
     }
 
     async fn asked(authenticator: &Authenticator, token: &str) -> Result<String, String> {
         let credentials = Credentials::Token(token.into());
-        match authenticator.user(&credentials, Timestamp::UNIX_EPOCH).await {
+        match authenticator
+            .user(&credentials, Timestamp::UNIX_EPOCH)
+            .await
+        {
             Ok(user) => Ok(user.name.clone()),
             Err(status) => {
                 assert_eq!(status.code(), Code::Unauthenticated);
@@ -243,12 +287,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_token_is_asked_for_under_our_audience_first_and_remembered_for_ten_seconds() {
         let (authenticator, count) = authenticator();
-        for (token, user, asked_times) in
-            [("ours", "alice", 1), ("theirs", "bob", 2), ("plain", "carol", 2), ("ours", "alice", 0)]
-        {
+        for (token, user, asked_times) in [
+            ("ours", "alice", 1),
+            ("theirs", "bob", 2),
+            ("plain", "carol", 2),
+            ("ours", "alice", 0),
+        ] {
             let before = count.load(Ordering::SeqCst);
             assert_eq!(asked(&authenticator, token).await.as_deref(), Ok(user));
-            assert_eq!(count.load(Ordering::SeqCst) - before, asked_times, "{token}");
+            assert_eq!(
+                count.load(Ordering::SeqCst) - before,
+                asked_times,
+                "{token}"
+            );
         }
         tokio::time::advance(super::super::cache::LIFE).await;
         let before = count.load(Ordering::SeqCst);
@@ -265,11 +316,22 @@ mod tests {
             "the API server does not accept this token: invalid bearer token; is it over? kubectl create token NAME \
              --audience segment-hub makes a new one"
         );
-        assert!(asked(&authenticator, "nobody").await.unwrap_err().contains("it names nobody"));
+        assert!(
+            asked(&authenticator, "nobody")
+                .await
+                .unwrap_err()
+                .contains("it names nobody")
+        );
         let before = count.load(Ordering::SeqCst);
         asked(&authenticator, "bad").await.unwrap_err();
-        asked(&authenticator, &"x".repeat(TOKEN_MAX_BYTES + 1)).await.unwrap_err();
-        assert_eq!(count.load(Ordering::SeqCst), before, "a refusal is remembered, a monster never asked about");
+        asked(&authenticator, &"x".repeat(TOKEN_MAX_BYTES + 1))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            count.load(Ordering::SeqCst),
+            before,
+            "a refusal is remembered, a monster never asked about"
+        );
     }
 
     #[tokio::test]
@@ -286,11 +348,17 @@ mod tests {
         assert_eq!(parsed.user.groups, ["team-a", "system:authenticated"]);
         let (authenticator, _) = authenticator();
         let credentials = Credentials::Certificate(Some(Arc::new(parsed.clone())));
-        let user = authenticator.user(&credentials, parsed.not_after).await.unwrap();
+        let user = authenticator
+            .user(&credentials, parsed.not_after)
+            .await
+            .unwrap();
         assert_eq!(*user, parsed.user);
         let later = parsed.not_after + jiff::SignedDuration::from_secs(1);
         let refused = authenticator.user(&credentials, later).await.unwrap_err();
-        assert_eq!(refused.message(), "the client certificate of alice ended at 2030-01-01T00:00:00Z");
+        assert_eq!(
+            refused.message(),
+            "the client certificate of alice ended at 2030-01-01T00:00:00Z"
+        );
 
         let mut nobody = CertificateParams::default();
         nobody.distinguished_name = DistinguishedName::new();
@@ -308,7 +376,11 @@ mod tests {
             ("abc", "None"),
         ] {
             let value = http::HeaderValue::from_static(header);
-            assert_eq!(format!("{:?}", Credentials::of_header(Some(&value))), expected, "{header:?}");
+            assert_eq!(
+                format!("{:?}", Credentials::of_header(Some(&value))),
+                expected,
+                "{header:?}"
+            );
         }
         assert_eq!(format!("{:?}", Credentials::of_header(None)), "None");
     }

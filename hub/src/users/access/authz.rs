@@ -11,7 +11,9 @@ use super::{Sight, User};
 use crate::store::CALL_LIMIT;
 use crate::users::errors;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
+};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use segment_core::ids::Namespace;
@@ -41,7 +43,11 @@ type Answer = Result<(), String>;
 impl Authorizer {
     /// Asks this API server.
     pub fn new(client: Client, seats: Arc<Semaphore>) -> Self {
-        Self { reviews: Api::all(client), seats, cache: Cache::new(ENTRIES) }
+        Self {
+            reviews: Api::all(client),
+            seats,
+            cache: Cache::new(ENTRIES),
+        }
     }
 
     /// Refuses who may not. `namespace` absent: at the cluster scope, or in all namespaces.
@@ -84,10 +90,14 @@ impl Authorizer {
             self.require(user, right, Some(namespace), None).await?;
             return Ok(Sight::Some(BTreeSet::from([namespace.clone()])));
         }
-        let Err(why) = self.ask(user, right, None, None).await? else { return Ok(Sight::All) };
+        let Err(why) = self.ask(user, right, None, None).await? else {
+            return Ok(Sight::All);
+        };
         let seen: BTreeSet<Namespace> = stream::iter(known)
             .map(|namespace| async move {
-                let answer = self.ask(user, right, Some(namespace.as_str()), None).await?;
+                let answer = self
+                    .ask(user, right, Some(namespace.as_str()), None)
+                    .await?;
                 Ok::<_, Status>(answer.is_ok().then_some(namespace))
             })
             .buffer_unordered(AT_ONCE)
@@ -146,7 +156,11 @@ impl Authorizer {
             },
             ..SubjectAccessReview::default()
         };
-        let _seat = self.seats.acquire().await.map_err(|_| errors::internal("no more reviews"))?;
+        let _seat = self
+            .seats
+            .acquire()
+            .await
+            .map_err(|_| errors::internal("no more reviews"))?;
         let params = PostParams::default();
         let asked = self.reviews.create(&params, &review);
         let status = backoff::call(CALL_LIMIT, "POST subjectaccessreviews", asked)
@@ -164,7 +178,12 @@ impl Authorizer {
     }
 }
 
-fn cache_key(user: &User, right: &Right, namespace: Option<&str>, name: Option<&str>) -> super::cache::Key {
+fn cache_key(
+    user: &User,
+    right: &Right,
+    namespace: Option<&str>,
+    name: Option<&str>,
+) -> super::cache::Key {
     let count = |n: usize| n.to_string();
     let mut parts = vec![
         user.name.clone(),
@@ -192,14 +211,22 @@ mod tests {
     use std::sync::atomic::Ordering;
     use tonic::Code;
 
-    const LIST: Right = Right { verb: "list", resource: "segments", subresource: None };
+    const LIST: Right = Right {
+        verb: "list",
+        resource: "segments",
+        subresource: None,
+    };
 
     fn ns(name: &str) -> Namespace {
         name.parse().unwrap()
     }
 
     fn user(name: &str) -> User {
-        User { name: name.to_owned(), groups: vec!["g".to_owned()], ..User::default() }
+        User {
+            name: name.to_owned(),
+            groups: vec!["g".to_owned()],
+            ..User::default()
+        }
     }
 
     /// admin: everywhere; anna: in a; nobody else.
@@ -209,12 +236,15 @@ mod tests {
             assert_eq!(attributes["group"], "segment.grnry.io");
             assert_eq!(body["spec"]["groups"], json!(["g"]));
             let allowed = match body["spec"]["user"].as_str() {
-                Some("admin") => true,
+                Some("admin" | "odd") => true,
                 Some("anna") => attributes["namespace"] == "a",
-                Some("odd") => true,
                 _ => false,
             };
-            let denied: Value = if body["spec"]["user"] == "odd" { json!(true) } else { Value::Null };
+            let denied: Value = if body["spec"]["user"] == "odd" {
+                json!(true)
+            } else {
+                Value::Null
+            };
             json!({
                 "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {}, "spec": {},
                 "status": {"allowed": allowed, "denied": denied, "reason": if allowed { "" } else { "no rule" }},
@@ -231,7 +261,9 @@ mod tests {
             let (authorizer, known) = (&authorizer, known.clone());
             async move {
                 let asked = asked.map(ns);
-                authorizer.sight(&user(name), &LIST, asked.as_ref(), known).await
+                authorizer
+                    .sight(&user(name), &LIST, asked.as_ref(), known)
+                    .await
             }
         };
         assert_eq!(sight("admin", None).await.unwrap(), Sight::All);
@@ -247,7 +279,10 @@ mod tests {
             assert_eq!(status.code(), Code::PermissionDenied);
             assert!(status.message().ends_with(place), "{}", status.message());
         }
-        let part = authorizer.sight_of_part(&user("bob"), &LIST, known).await.unwrap();
+        let part = authorizer
+            .sight_of_part(&user("bob"), &LIST, known)
+            .await
+            .unwrap();
         assert!(part.is_none());
     }
 
@@ -255,10 +290,21 @@ mod tests {
     async fn an_answer_is_remembered_for_this_user_and_place_only() {
         let (authorizer, count) = authorizer();
         let (a, b) = (ns("a"), ns("b"));
-        for (name, namespace, calls) in [("anna", &a, 1), ("anna", &a, 0), ("anna", &b, 1), ("bob", &a, 1)] {
+        for (name, namespace, calls) in [
+            ("anna", &a, 1),
+            ("anna", &a, 0),
+            ("anna", &b, 1),
+            ("bob", &a, 1),
+        ] {
             let before = count.load(Ordering::SeqCst);
-            let _ = authorizer.require(&user(name), &LIST, Some(namespace), None).await;
-            assert_eq!(count.load(Ordering::SeqCst) - before, calls, "{name} {namespace}");
+            let _ = authorizer
+                .require(&user(name), &LIST, Some(namespace), None)
+                .await;
+            assert_eq!(
+                count.load(Ordering::SeqCst) - before,
+                calls,
+                "{name} {namespace}"
+            );
         }
         assert!(authorizer.may(&user("admin"), &LIST).await.unwrap());
     }

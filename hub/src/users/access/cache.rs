@@ -38,7 +38,10 @@ pub struct Cache<V> {
 impl<V: Clone> Cache<V> {
     /// An empty one with at most this many entries.
     pub fn new(bound: usize) -> Self {
-        Self { entries: Mutex::default(), bound }
+        Self {
+            entries: Mutex::default(),
+            bound,
+        }
     }
 
     /// The value, if it is young enough.
@@ -75,9 +78,9 @@ mod tests {
         let cache = Cache::new(2);
         let name = |text| key([text]);
         cache.put(name("a"), 1);
-        tokio::time::advance(LIFE - Duration::from_millis(1)).await;
+        tokio::time::advance(LIFE / 2).await;
         assert_eq!(cache.get(&name("a")), Some(1));
-        tokio::time::advance(Duration::from_millis(1)).await;
+        tokio::time::advance(LIFE / 2).await;
         assert_eq!(cache.get(&name("a")), None);
         for (text, value) in [("b", 2), ("c", 3), ("d", 4)] {
             cache.put(name(text), value);

@@ -11,7 +11,9 @@ use kube::{Api, Client};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
+};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use segment_runtime::backoff;
 use segment_runtime::tasks::with_causes;
@@ -25,7 +27,7 @@ const NAME: &str = "extension-apiserver-authentication";
 const KEY: &str = "client-ca-file";
 
 /// How often it is read again: as the API server's own extension servers do.
-const PERIOD: Duration = Duration::from_secs(60);
+const PERIOD: Duration = Duration::from_mins(1);
 
 /// The verifier of users' certificates, over the CA of the moment.
 #[derive(Debug, Default)]
@@ -64,7 +66,9 @@ impl ClientCa {
         let api: Api<ConfigMap> = Api::namespaced(client.clone(), NAMESPACE);
         let what = "GET ConfigMap kube-system/extension-apiserver-authentication";
         let pem = match backoff::call(CALL_LIMIT, what, api.get_opt(NAME)).await {
-            Ok(map) => map.and_then(|map| map.data).and_then(|mut data| data.remove(KEY)),
+            Ok(map) => map
+                .and_then(|map| map.data)
+                .and_then(|mut data| data.remove(KEY)),
             Err(error) => {
                 tracing::warn!(error = %with_causes(&error), "the client CA can't be read; the one before stays");
                 return;
@@ -84,7 +88,12 @@ impl ClientCa {
             self.inner.store(None);
             return Ok(());
         };
-        if self.inner.load().as_ref().is_some_and(|inner| inner.pem == pem) {
+        if self
+            .inner
+            .load()
+            .as_ref()
+            .is_some_and(|inner| inner.pem == pem)
+        {
             return Ok(());
         }
         let mut store = RootCertStore::empty();
@@ -95,7 +104,10 @@ impl ClientCa {
             .allow_unauthenticated()
             .build()
             .map_err(|error| TlsError::Root(rustls::Error::General(error.to_string())))?;
-        self.inner.store(Some(Arc::new(Inner { pem: pem.to_owned(), verifier })));
+        self.inner.store(Some(Arc::new(Inner {
+            pem: pem.to_owned(),
+            verifier,
+        })));
         Ok(())
     }
 
@@ -128,7 +140,8 @@ impl ClientCertVerifier for ClientCa {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.verifier()?.verify_client_cert(leaf, intermediates, now)
+        self.verifier()?
+            .verify_client_cert(leaf, intermediates, now)
     }
 
     fn verify_tls12_signature(
@@ -137,7 +150,8 @@ impl ClientCertVerifier for ClientCa {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier()?.verify_tls12_signature(message, cert, signature)
+        self.verifier()?
+            .verify_tls12_signature(message, cert, signature)
     }
 
     fn verify_tls13_signature(
@@ -146,18 +160,24 @@ impl ClientCertVerifier for ClientCa {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.verifier()?.verify_tls13_signature(message, cert, signature)
+        self.verifier()?
+            .verify_tls13_signature(message, cert, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose,
+        IsCa, KeyPair,
+    };
 
     fn ca() -> CertifiedIssuer<'static, KeyPair> {
         let mut params = CertificateParams::default();
@@ -171,13 +191,24 @@ mod tests {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "alice");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let alice = params.signed_by(&KeyPair::generate().unwrap(), &ours).unwrap();
+        let alice = params
+            .signed_by(&KeyPair::generate().unwrap(), &ours)
+            .unwrap();
         let verifier = ClientCa::default();
-        let accepts = |verifier: &ClientCa| verifier.verify_client_cert(alice.der(), &[], UnixTime::now()).is_ok();
-        assert!(!verifier.offer_client_auth() && !accepts(&verifier), "without a CA nobody is asked");
+        let accepts = |verifier: &ClientCa| {
+            verifier
+                .verify_client_cert(alice.der(), &[], UnixTime::now())
+                .is_ok()
+        };
+        assert!(
+            !verifier.offer_client_auth() && !accepts(&verifier),
+            "without a CA nobody is asked"
+        );
         verifier.replace(Some(&ours.pem())).unwrap();
         assert!(verifier.offer_client_auth() && accepts(&verifier));
-        verifier.replace(Some("-----BEGIN CERTIFICATE-----\nAA\n")).unwrap_err();
+        verifier
+            .replace(Some("-----BEGIN CERTIFICATE-----\nAA\n"))
+            .unwrap_err();
         assert!(accepts(&verifier), "the one before stays");
         verifier.replace(Some(&other.pem())).unwrap();
         assert!(!accepts(&verifier));

@@ -16,7 +16,8 @@ use segment_runtime::AuditLine;
 use segment_runtime::audit::AuditResult;
 
 /// What someone reads who points a browser or curl here.
-const HINT: &str = "This port speaks gRPC. Try: segctl status, or grpcurl -cacert hub-ca.pem ADDRESS list\n";
+const HINT: &str =
+    "This port speaks gRPC. Try: segctl status, or grpcurl -cacert hub-ca.pem ADDRESS list\n";
 
 /// Lets a call through, or answers it.
 pub async fn gate(State(access): State<Access>, mut request: Request, next: Next) -> Response {
@@ -25,7 +26,9 @@ pub async fn gate(State(access): State<Access>, mut request: Request, next: Next
         let mut response = Response::new(Body::from(HINT));
         *response.status_mut() = http::StatusCode::NOT_FOUND;
         let plain = http::HeaderValue::from_static("text/plain; charset=utf-8");
-        response.headers_mut().insert(http::header::CONTENT_TYPE, plain);
+        response
+            .headers_mut()
+            .insert(http::header::CONTENT_TYPE, plain);
         return response;
     }
     if table::is_open(path) {
@@ -42,7 +45,11 @@ pub async fn gate(State(access): State<Access>, mut request: Request, next: Next
     };
     match access.authn().user(&credentials, Timestamp::now()).await {
         Ok(user) => {
-            request.extensions_mut().insert(Caller { user, credentials, row });
+            request.extensions_mut().insert(Caller {
+                user,
+                credentials,
+                row,
+            });
             next.run(request).await
         }
         Err(status) => {

@@ -43,7 +43,11 @@ pub struct Row {
 }
 
 const fn right(verb: &'static str, resource: &'static str) -> Right {
-    Right { verb, resource, subresource: None }
+    Right {
+        verb,
+        resource,
+        subresource: None,
+    }
 }
 
 const GET_SEGMENTS: Right = right("get", "segments");
@@ -53,38 +57,126 @@ const GET_CLUSTERS: Right = right("get", "clusters");
 const LIST_CLUSTERS: Right = right("list", "clusters");
 const WATCH_CLUSTERS: Right = right("watch", "clusters");
 const CREATE_CLUSTERS: Right = right("create", "clusters");
-const CLUSTER_ACCESS: Right = Right { verb: "update", resource: "clusters", subresource: Some("access") };
-const APPROVE: Right = Right { verb: "create", resource: "segments", subresource: Some("approval") };
+const CLUSTER_ACCESS: Right = Right {
+    verb: "update",
+    resource: "clusters",
+    subresource: Some("access"),
+};
+const APPROVE: Right = Right {
+    verb: "create",
+    resource: "segments",
+    subresource: Some("approval"),
+};
 
 const fn shows(method: &'static str, right: Right, scope: Scope, part: Option<Right>) -> Row {
-    Row { method, right, scope, part, changes: false }
+    Row {
+        method,
+        right,
+        scope,
+        part,
+        changes: false,
+    }
 }
 
 const fn changes(method: &'static str, right: Right, part: Option<Right>) -> Row {
-    Row { method, right, scope: Scope::Cluster, part, changes: true }
+    Row {
+        method,
+        right,
+        scope: Scope::Cluster,
+        part,
+        changes: true,
+    }
 }
 
 /// All methods.
 pub const TABLE: &[Row] = &[
     // The part: names of clusters that are quiet.
-    shows("grnry.segment.v1.SegmentService/ListSegments", LIST_SEGMENTS, Scope::Namespaces, Some(LIST_CLUSTERS)),
-    shows("grnry.segment.v1.SegmentService/GetSegment", GET_SEGMENTS, Scope::Segment, None),
-    shows("grnry.segment.v1.SegmentService/WatchSegments", WATCH_SEGMENTS, Scope::Namespaces, None),
-    shows("grnry.segment.v1.SegmentService/ListAssignments", GET_SEGMENTS, Scope::Namespaces, None),
-    shows("grnry.segment.v1.SegmentService/GetAssignment", GET_SEGMENTS, Scope::Segment, None),
-    shows("grnry.segment.v1.SegmentService/Why", GET_SEGMENTS, Scope::Segment, None),
+    shows(
+        "grnry.segment.v1.SegmentService/ListSegments",
+        LIST_SEGMENTS,
+        Scope::Namespaces,
+        Some(LIST_CLUSTERS),
+    ),
+    shows(
+        "grnry.segment.v1.SegmentService/GetSegment",
+        GET_SEGMENTS,
+        Scope::Segment,
+        None,
+    ),
+    shows(
+        "grnry.segment.v1.SegmentService/WatchSegments",
+        WATCH_SEGMENTS,
+        Scope::Namespaces,
+        None,
+    ),
+    shows(
+        "grnry.segment.v1.SegmentService/ListAssignments",
+        GET_SEGMENTS,
+        Scope::Namespaces,
+        None,
+    ),
+    shows(
+        "grnry.segment.v1.SegmentService/GetAssignment",
+        GET_SEGMENTS,
+        Scope::Segment,
+        None,
+    ),
+    shows(
+        "grnry.segment.v1.SegmentService/Why",
+        GET_SEGMENTS,
+        Scope::Segment,
+        None,
+    ),
     // Orphans belong to no Segment here: they are the clusters' affair.
-    shows("grnry.segment.v1.SegmentService/ListOrphans", LIST_CLUSTERS, Scope::Cluster, None),
+    shows(
+        "grnry.segment.v1.SegmentService/ListOrphans",
+        LIST_CLUSTERS,
+        Scope::Cluster,
+        None,
+    ),
     // The part: counts of Segments, of those that the caller may see.
-    shows("grnry.segment.v1.ClusterService/ListClusters", LIST_CLUSTERS, Scope::Cluster, Some(GET_SEGMENTS)),
-    shows("grnry.segment.v1.ClusterService/GetCluster", GET_CLUSTERS, Scope::Cluster, Some(GET_SEGMENTS)),
-    shows("grnry.segment.v1.ClusterService/WatchClusters", WATCH_CLUSTERS, Scope::Cluster, Some(GET_SEGMENTS)),
+    shows(
+        "grnry.segment.v1.ClusterService/ListClusters",
+        LIST_CLUSTERS,
+        Scope::Cluster,
+        Some(GET_SEGMENTS),
+    ),
+    shows(
+        "grnry.segment.v1.ClusterService/GetCluster",
+        GET_CLUSTERS,
+        Scope::Cluster,
+        Some(GET_SEGMENTS),
+    ),
+    shows(
+        "grnry.segment.v1.ClusterService/WatchClusters",
+        WATCH_CLUSTERS,
+        Scope::Cluster,
+        Some(GET_SEGMENTS),
+    ),
     // Makes the Cluster, which needs the right to make it; where it is there, the part: it lets a spoke into it.
-    changes("grnry.segment.v1.ClusterService/JoinCluster", CREATE_CLUSTERS, Some(CLUSTER_ACCESS)),
-    shows("grnry.segment.v1.ClusterService/ListTokens", CLUSTER_ACCESS, Scope::Cluster, None),
-    changes("grnry.segment.v1.ClusterService/RevokeToken", CLUSTER_ACCESS, None),
+    changes(
+        "grnry.segment.v1.ClusterService/JoinCluster",
+        CREATE_CLUSTERS,
+        Some(CLUSTER_ACCESS),
+    ),
+    shows(
+        "grnry.segment.v1.ClusterService/ListTokens",
+        CLUSTER_ACCESS,
+        Scope::Cluster,
+        None,
+    ),
+    changes(
+        "grnry.segment.v1.ClusterService/RevokeToken",
+        CLUSTER_ACCESS,
+        None,
+    ),
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.
-    shows("grnry.segment.v1.HubService/GetHub", LIST_CLUSTERS, Scope::Cluster, None),
+    shows(
+        "grnry.segment.v1.HubService/GetHub",
+        LIST_CLUSTERS,
+        Scope::Cluster,
+        None,
+    ),
     changes("grnry.segment.v1.HubService/AcceptRestore", APPROVE, None),
 ];
 
@@ -120,7 +212,12 @@ mod tests {
         for file in &set.file {
             for service in &file.service {
                 for method in &service.method {
-                    methods.insert(format!("{}.{}/{}", file.package(), service.name(), method.name()));
+                    methods.insert(format!(
+                        "{}.{}/{}",
+                        file.package(),
+                        service.name(),
+                        method.name()
+                    ));
                 }
             }
         }
@@ -147,13 +244,20 @@ mod tests {
         ] {
             assert_eq!(row(path), None, "{path}");
         }
-        assert_eq!(row("/grnry.segment.v1.HubService/GetHub").unwrap().right, LIST_CLUSTERS);
+        assert_eq!(
+            row("/grnry.segment.v1.HubService/GetHub").unwrap().right,
+            LIST_CLUSTERS
+        );
     }
 
     #[test]
     fn only_schema_and_health_are_open() {
         assert!(is_open("/grpc.health.v1.Health/Check"));
-        for path in ["/grnry.segment.v1.HubService/GetHub", "/grpc.health.v1.Healthy/Check", "/grpc.health.v1.Health"] {
+        for path in [
+            "/grnry.segment.v1.HubService/GetHub",
+            "/grpc.health.v1.Healthy/Check",
+            "/grpc.health.v1.Health",
+        ] {
             assert!(!is_open(path), "{path}");
         }
     }

@@ -43,9 +43,9 @@ const STREAMS: u32 = 128;
 /// Header list of one request, bytes: a token of a user in many groups has some 10 KiB.
 const HEADERS: u32 = 16 * 1024;
 /// Age at which a connection is asked to go, ± 10 %: clients spread over new replicas, not all at once.
-const AGE: Duration = Duration::from_secs(60 * 60);
+const AGE: Duration = Duration::from_hours(1);
 /// What calls that still run have then; watches end earlier by themselves.
-const GRACE: Duration = Duration::from_secs(10 * 60);
+const GRACE: Duration = Duration::from_mins(10);
 /// What running calls have at the process' end.
 const GOODBYE: Duration = Duration::from_secs(5);
 
@@ -71,7 +71,9 @@ pub async fn serve(
                 Some((listener.accept().await, all, pending))
             } => accepted,
         };
-        let Some((accepted, all, pending)) = accepted else { return };
+        let Some((accepted, all, pending)) = accepted else {
+            return;
+        };
         match accepted {
             Ok((tcp, addr)) => {
                 failing = false;
@@ -109,7 +111,9 @@ impl Connection {
         let tls = match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(tcp)).await {
             Ok(Ok(tls)) => tls,
             // Load balancers' probes and wrong certificates: the alert has told the other side what is wrong.
-            Ok(Err(error)) => return tracing::debug!(peer = %self.addr, %error, "no TLS with a user"),
+            Ok(Err(error)) => {
+                return tracing::debug!(peer = %self.addr, %error, "no TLS with a user");
+            }
             Err(_) => return tracing::debug!(peer = %self.addr, "no handshake in time with a user"),
         };
         self.serve(tls, pending).await;
@@ -122,20 +126,35 @@ impl Connection {
             .and_then(<[_]>::first)
             .map(|der| Shown(Certificate::parse(der).map(Arc::new)));
         let is_h2 = connection.alpn_protocol() == Some(ALPN_H2);
-        let peer = Peer { addr: self.addr, certificate };
+        let peer = Peer {
+            addr: self.addr,
+            certificate,
+        };
         let asked = Arc::new(Notify::new());
         let place = Arc::new(Mutex::new(Some(pending)));
         let service = {
             let (router, asked) = (self.router, Arc::clone(&asked));
             service_fn(move |request: http::Request<Incoming>| {
                 // It has asked: the place is another's now.
-                if place.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+                if place
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take()
+                    .is_some()
+                {
                     asked.notify_one();
                 }
                 let router = router.clone();
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(peer.clone());
-                async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+                async move {
+                    Ok::<_, Infallible>(
+                        router
+                            .oneshot(request)
+                            .await
+                            .unwrap_or_else(|never| match never {}),
+                    )
+                }
             })
         };
         let builder = builder(is_h2);
@@ -170,9 +189,16 @@ fn builder(is_h2: bool) -> auto::Builder<TokioExecutor> {
         .keep_alive_timeout(KEEPALIVE_TIMEOUT)
         .max_concurrent_streams(STREAMS)
         .max_header_list_size(HEADERS);
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HANDSHAKE);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE);
     // Agreed on by ALPN: nothing has to be guessed from the first bytes.
-    if is_h2 { builder.http2_only() } else { builder.http1_only() }
+    if is_h2 {
+        builder.http2_only()
+    } else {
+        builder.http1_only()
+    }
 }
 
 fn ended_with(addr: SocketAddr, ended: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

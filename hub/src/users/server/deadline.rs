@@ -1,7 +1,7 @@
 //! Every unary call has an end.
 //!
-//! In: the header `grpc-timeout`. Out: DEADLINE_EXCEEDED when nothing has come by then. Law: without the header 30 s, and
-//! never longer. Not: streams: the limit is on their first word, and `watch` ends them.
+//! In: the header `grpc-timeout`. Out: `DEADLINE_EXCEEDED` when nothing has come by then. Law: without the header
+//! 30 s, and never longer. Not: streams: the limit is on their first word, and `watch` ends them.
 
 use crate::users::errors;
 use axum::extract::Request;
@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn a_timeout_is_read_as_grpc_writes_it() {
         for (text, expected) in [
-            ("1H", Some(Duration::from_secs(3600))),
-            ("2M", Some(Duration::from_secs(120))),
+            ("1H", Some(Duration::from_hours(1))),
+            ("2M", Some(Duration::from_mins(2))),
             ("99999999S", Some(Duration::from_secs(99_999_999))),
             ("250m", Some(Duration::from_millis(250))),
             ("7u", Some(Duration::from_micros(7))),

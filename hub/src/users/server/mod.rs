@@ -40,7 +40,10 @@ pub struct Shown(pub Option<Arc<Certificate>>);
 ///
 /// # Errors
 /// When rustls refuses the combination.
-pub fn server_config(key: Arc<ReloadingKey>, clients: Arc<ClientCa>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_config(
+    key: Arc<ReloadingKey>,
+    clients: Arc<ClientCa>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(TlsError::Config)?

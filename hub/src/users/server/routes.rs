@@ -26,7 +26,10 @@ macro_rules! limited {
 ///
 /// # Errors
 /// When the descriptors can't be read.
-pub async fn routes<S>(access: Access, services: S) -> Result<axum::Router, tonic_reflection::server::Error>
+pub async fn routes<S>(
+    access: Access,
+    services: S,
+) -> Result<axum::Router, tonic_reflection::server::Error>
 where
     S: SegmentService + ClusterService + HubService + Clone,
 {
@@ -41,8 +44,8 @@ where
     reporter.set_serving::<SegmentServiceServer<S>>().await;
     reporter.set_serving::<ClusterServiceServer<S>>().await;
     reporter.set_serving::<HubServiceServer<S>>().await;
-    let routes = Routes::builder().routes();
-    let router = routes
+    let router = Routes::builder()
+        .routes()
         .add_service(limited!(SegmentServiceServer::new(services.clone())))
         .add_service(limited!(ClusterServiceServer::new(services.clone())))
         .add_service(limited!(HubServiceServer::new(services)))

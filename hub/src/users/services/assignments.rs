@@ -12,10 +12,12 @@ use jiff::Timestamp;
 use segment_core::ids::{ClusterName, SegmentKey};
 use segment_core::index::FleetIndex;
 use segment_core::selector::Selector;
-use segment_proto::limits::{PAGE_DEFAULT, PAGE_DEFAULT_FULL, PAGE_FULL_BYTES, PAGE_MAX, PAGE_MAX_FULL};
+use segment_proto::limits::{
+    PAGE_DEFAULT, PAGE_DEFAULT_FULL, PAGE_FULL_BYTES, PAGE_MAX, PAGE_MAX_FULL,
+};
 use segment_proto::v1::{
-    Assignment, GetAssignmentRequest, GetAssignmentResponse, ListAssignmentsRequest, ListAssignmentsResponse,
-    WhyRequest, WhyResponse,
+    Assignment, GetAssignmentRequest, GetAssignmentResponse, ListAssignmentsRequest,
+    ListAssignmentsResponse, WhyRequest, WhyResponse,
 };
 use std::collections::BTreeSet;
 use tonic::Status;
@@ -58,11 +60,15 @@ impl Filter {
             .into_iter()
             .filter(|name| self.cluster.as_ref().is_none_or(|wanted| wanted == *name))
             .filter(|name| {
-                index.clusters().get(*name).is_some_and(|cluster| self.clusters.matches(&cluster.view.labels))
+                index
+                    .clusters()
+                    .get(*name)
+                    .is_some_and(|cluster| self.clusters.matches(&cluster.view.labels))
             })
             .filter(|name| {
                 self.states.is_empty()
-                    || state(index, key, name, now).is_some_and(|state| self.states.contains(&i32::from(state)))
+                    || state(index, key, name, now)
+                        .is_some_and(|state| self.states.contains(&i32::from(state)))
             })
             .cloned()
             .collect()
@@ -77,9 +83,17 @@ impl Services {
     ) -> Result<ListAssignmentsResponse, Status> {
         let now = Timestamp::now();
         let page = (request.page_size, request.page_token.clone());
-        let request = ListAssignmentsRequest { page_size: 0, page_token: String::new(), ..request };
+        let request = ListAssignmentsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..request
+        };
         let full = filter::is_full(request.view)?;
-        let limits = if full { (PAGE_DEFAULT_FULL, PAGE_MAX_FULL) } else { (PAGE_DEFAULT, PAGE_MAX) };
+        let limits = if full {
+            (PAGE_DEFAULT_FULL, PAGE_MAX_FULL)
+        } else {
+            (PAGE_DEFAULT, PAGE_MAX)
+        };
         let start = Start::new(page.0, &page.1, &request, limits)?;
         let filter = Filter {
             segment: filter::maybe_segment("segment", &request.segment)?,
@@ -90,18 +104,32 @@ impl Services {
         };
         let namespace = filter::maybe_namespace("namespace", &request.namespace)?;
         // A Segment's name says its namespace; another beside it leaves nothing.
-        let asked = filter.segment.as_ref().map(|key| key.namespace.clone()).or_else(|| namespace.clone());
+        let asked = filter
+            .segment
+            .as_ref()
+            .map(|key| key.namespace.clone())
+            .or_else(|| namespace.clone());
         let sight = if let Some(key) = &filter.segment {
             self.may_see(caller, key).await?;
             Sight::Some(BTreeSet::from([key.namespace.clone()]))
         } else {
             let authz = self.access.authz();
-            authz.sight(&caller.user, &caller.row.right, asked.as_ref(), self.namespaces()).await?
+            authz
+                .sight(
+                    &caller.user,
+                    &caller.row.right,
+                    asked.as_ref(),
+                    self.namespaces(),
+                )
+                .await?
         };
         let keys = {
             let index = self.fleet().index();
             let keys = filter.keys(&index, &sight);
-            if let Some(key) = filter.segment.as_ref().filter(|_| filter.segments.selects_everything())
+            if let Some(key) = filter
+                .segment
+                .as_ref()
+                .filter(|_| filter.segments.selects_everything())
                 && keys.is_empty()
             {
                 return Err(errors::not_found("segment", &key.to_string()));
@@ -111,7 +139,11 @@ impl Services {
             {
                 return Err(errors::not_found("cluster", name.as_str()));
             }
-            if namespace.is_some() && namespace != asked { BTreeSet::new() } else { keys }
+            if namespace.is_some() && namespace != asked {
+                BTreeSet::new()
+            } else {
+                keys
+            }
         };
         let bytes = if full { PAGE_FULL_BYTES } else { usize::MAX };
         let (page, last, more, all) = self.fill(&start, bytes, &filter, keys, full, now).await;
@@ -147,14 +179,19 @@ impl Services {
                 let names = filter.clusters(&index, &key, now);
                 all += count(names.len());
                 for name in names {
-                    if after.as_ref().is_some_and(|(shown, cluster)| (&key, &name) <= (shown, cluster)) {
+                    if after
+                        .as_ref()
+                        .is_some_and(|(shown, cluster)| (&key, &name) <= (shown, cluster))
+                    {
                         continue;
                     }
                     if page.is_full() {
                         more = true;
                         break;
                     }
-                    let Some(item) = assignment(&index, &key, &name, full, now) else { continue };
+                    let Some(item) = assignment(&index, &key, &name, full, now) else {
+                        continue;
+                    };
                     page.push(item);
                     last = Some(format!("{key}@{name}"));
                 }
@@ -178,20 +215,29 @@ impl Services {
         let now = Timestamp::now();
         let index = self.fleet().index();
         let shown = assignment(&index, &key, &name, true, now).ok_or_else(|| {
-            missing(&index, &key, &name)
-                .unwrap_or_else(|| errors::not_found("assignment", &format!("{key} on cluster {name}")))
+            missing(&index, &key, &name).unwrap_or_else(|| {
+                errors::not_found("assignment", &format!("{key} on cluster {name}"))
+            })
         })?;
-        Ok(GetAssignmentResponse { assignment: Some(shown), source: Some(source(&self.handle, now)) })
+        Ok(GetAssignmentResponse {
+            assignment: Some(shown),
+            source: Some(source(&self.handle, now)),
+        })
     }
 
-    pub(super) async fn why(&self, caller: &Caller, request: WhyRequest) -> Result<WhyResponse, Status> {
+    pub(super) async fn why(
+        &self,
+        caller: &Caller,
+        request: WhyRequest,
+    ) -> Result<WhyResponse, Status> {
         let key = filter::segment("segment", &request.segment)?;
         let name = filter::cluster("cluster", &request.cluster)?;
         self.may_see(caller, &key).await?;
         let now = Timestamp::now();
         let index = self.fleet().index();
         let mut answer = why(&index, &key, &name, now).ok_or_else(|| {
-            missing(&index, &key, &name).unwrap_or_else(|| errors::not_found("segment", &key.to_string()))
+            missing(&index, &key, &name)
+                .unwrap_or_else(|| errors::not_found("segment", &key.to_string()))
         })?;
         answer.source = Some(source(&self.handle, now));
         Ok(answer)

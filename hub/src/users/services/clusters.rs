@@ -10,7 +10,9 @@ use crate::users::view::{count, source, total};
 use jiff::Timestamp;
 use segment_core::ids::ClusterName;
 use segment_proto::limits::{PAGE_DEFAULT, PAGE_MAX};
-use segment_proto::v1::{GetClusterRequest, GetClusterResponse, ListClustersRequest, ListClustersResponse};
+use segment_proto::v1::{
+    GetClusterRequest, GetClusterResponse, ListClustersRequest, ListClustersResponse,
+};
 use tonic::Status;
 
 impl Services {
@@ -21,12 +23,19 @@ impl Services {
     ) -> Result<ListClustersResponse, Status> {
         let now = Timestamp::now();
         let page = (request.page_size, request.page_token.clone());
-        let request = ListClustersRequest { page_size: 0, page_token: String::new(), ..request };
+        let request = ListClustersRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..request
+        };
         let start = Start::new(page.0, &page.1, &request, (PAGE_DEFAULT, PAGE_MAX))?;
         let selector = filter::selector("label_selector", &request.label_selector)?;
         let connected = filter::connection(request.connection)?;
         let full = filter::is_full(request.view)?;
-        self.access.authz().require(&caller.user, &caller.row.right, None, None).await?;
+        self.access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, None)
+            .await?;
         let sight = self.sight_of_segments(caller).await?;
         let (matches, orphans): (Vec<ClusterName>, Orphans) = {
             let index = self.fleet().index();
@@ -34,13 +43,19 @@ impl Services {
                 .clusters()
                 .iter()
                 .filter(|(_, cluster)| selector.matches(&cluster.view.labels))
-                .filter(|(_, cluster)| connected.is_none_or(|connected| connected == cluster.is_connected()))
+                .filter(|(_, cluster)| {
+                    connected.is_none_or(|connected| connected == cluster.is_connected())
+                })
                 .map(|(name, _)| name.clone())
                 .collect();
             (matches, orphans(&index))
         };
         let all = count(matches.len());
-        let stored = if full { Some(self.stored.clusters().await) } else { None };
+        let stored = if full {
+            Some(self.stored.clusters().await)
+        } else {
+            None
+        };
         let after: Option<ClusterName> = start.after().and_then(|after| after.parse().ok());
         let mut shown = Page::new(&start);
         let (mut last, mut more) = (None, false);
@@ -60,7 +75,9 @@ impl Services {
             last = Some(name);
             tokio::task::consume_budget().await;
         }
-        let next = last.filter(|_| more).map(|last| start.next(last.as_str(), 0, all));
+        let next = last
+            .filter(|_| more)
+            .map(|last| start.next(last.as_str(), 0, all));
         Ok(ListClustersResponse {
             clusters: shown.items,
             next_page_token: next.unwrap_or_default(),
@@ -75,20 +92,41 @@ impl Services {
         request: GetClusterRequest,
     ) -> Result<GetClusterResponse, Status> {
         let name = filter::cluster("name", &request.name)?;
-        self.access.authz().require(&caller.user, &caller.row.right, None, Some(name.as_str())).await?;
+        self.access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, Some(name.as_str()))
+            .await?;
         let sight = self.sight_of_segments(caller).await?;
         let stored = self.stored.clusters().await;
         let now = Timestamp::now();
         let index = self.fleet().index();
-        let shown = cluster(&index, &name, &sight, &orphans(&index), Some(stored.get(&name)), now)
-            .ok_or_else(|| errors::not_found("cluster", name.as_str()))?;
-        Ok(GetClusterResponse { cluster: Some(shown), source: Some(source(&self.handle, now)) })
+        let shown = cluster(
+            &index,
+            &name,
+            &sight,
+            &orphans(&index),
+            Some(stored.get(&name)),
+            now,
+        )
+        .ok_or_else(|| errors::not_found("cluster", name.as_str()))?;
+        Ok(GetClusterResponse {
+            cluster: Some(shown),
+            source: Some(source(&self.handle, now)),
+        })
     }
 
     /// How far the counts of Segments go.
-    pub(in crate::users) async fn sight_of_segments(&self, caller: &Caller) -> Result<Sight, Status> {
+    pub(in crate::users) async fn sight_of_segments(
+        &self,
+        caller: &Caller,
+    ) -> Result<Sight, Status> {
         match &caller.row.part {
-            Some(right) => self.access.authz().sight_of_part(&caller.user, right, self.namespaces()).await,
+            Some(right) => {
+                self.access
+                    .authz()
+                    .sight_of_part(&caller.user, right, self.namespaces())
+                    .await
+            }
             None => Ok(Sight::none()),
         }
     }

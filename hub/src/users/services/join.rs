@@ -35,12 +35,22 @@ impl Services {
         let outcome = self.join(caller, &request).await;
         if !request.validate_only || outcome.is_err() {
             let shown: String = request.name.chars().take(ClusterName::MAX_BYTES).collect();
-            audit(caller, "cluster.join", format!("cluster/{shown}"), &request.reason, &outcome);
+            audit(
+                caller,
+                "cluster.join",
+                format!("cluster/{shown}"),
+                &request.reason,
+                &outcome,
+            );
         }
         outcome
     }
 
-    async fn join(&self, caller: &Caller, request: &JoinClusterRequest) -> Result<JoinClusterResponse, Status> {
+    async fn join(
+        &self,
+        caller: &Caller,
+        request: &JoinClusterRequest,
+    ) -> Result<JoinClusterResponse, Status> {
         let name = filter::cluster("name", &request.name)?;
         reason(&request.reason)?;
         let life = life(request.ttl.as_ref())?;
@@ -88,9 +98,16 @@ impl Services {
         api: &Api<Cluster>,
     ) -> Result<Option<Cluster>, Status> {
         let authz = self.access.authz();
-        let (make, admit) = (&caller.row.right, caller.row.part.as_ref().unwrap_or(&caller.row.right));
-        let may_make = authz.require(&caller.user, make, None, Some(name.as_str())).await;
-        let may_admit = authz.require(&caller.user, admit, None, Some(name.as_str())).await;
+        let (make, admit) = (
+            &caller.row.right,
+            caller.row.part.as_ref().unwrap_or(&caller.row.right),
+        );
+        let may_make = authz
+            .require(&caller.user, make, None, Some(name.as_str()))
+            .await;
+        let may_admit = authz
+            .require(&caller.user, admit, None, Some(name.as_str()))
+            .await;
         if let (Err(refused), Err(_)) = (&may_make, &may_admit) {
             // Who may neither learns nothing of the Cluster.
             return Err(refused.clone());
@@ -99,29 +116,57 @@ impl Services {
         let stands = backoff::call(CALL_LIMIT, what, api.get_opt(name.as_str()))
             .await
             .map_err(|error| errors::api("the Cluster can't be read", &error))?;
-        if stands.is_some() { may_admit? } else { may_make? }
+        if stands.is_some() {
+            may_admit?;
+        } else {
+            may_make?;
+        }
         Ok(stands)
     }
 
     /// Whether a token for a Cluster that stands could be used, and its labels are those that are asked for.
-    fn joinable(&self, name: &ClusterName, cluster: &Cluster, request: &JoinClusterRequest) -> Result<(), Status> {
+    fn joinable(
+        &self,
+        name: &ClusterName,
+        cluster: &Cluster,
+        request: &JoinClusterRequest,
+    ) -> Result<(), Status> {
         let subject = format!("cluster/{name}");
         let labels = cluster.metadata.labels.clone().unwrap_or_default();
-        let differs = request.labels.iter().find(|(key, value)| labels.get(*key) != Some(value));
+        let differs = request
+            .labels
+            .iter()
+            .find(|(key, value)| labels.get(*key) != Some(value));
         if let Some((key, value)) = differs {
-            let found = labels.get(key).map_or_else(|| "no such label".to_owned(), |found| format!("{key}={found}"));
+            let found = labels.get(key).map_or_else(
+                || "no such label".to_owned(),
+                |found| format!("{key}={found}"),
+            );
             let message = format!(
                 "cluster {name} is there and has {found}, not {key}={value}: kubectl label segcl {name} {key}={value} \
                  --overwrite, or join without labels"
             );
-            return Err(errors::precondition(Reason::LabelsDiffer, &subject, message));
+            return Err(errors::precondition(
+                Reason::LabelsDiffer,
+                &subject,
+                message,
+            ));
         }
         if cluster.spec.access() == Access::Revoked {
-            let message = format!("access of cluster {name} is Revoked (spec.access): nobody can join under this name");
+            let message = format!(
+                "access of cluster {name} is Revoked (spec.access): nobody can join under this name"
+            );
             return Err(errors::precondition(Reason::NotJoinable, &subject, message));
         }
-        let held = self.handle.book.read(|book| book.names.get(name).and_then(|record| record.cluster_uid));
-        let reenrol = cluster.spec.reenrol.as_ref().is_some_and(|until| until.0 > Timestamp::now());
+        let held = self
+            .handle
+            .book
+            .read(|book| book.names.get(name).and_then(|record| record.cluster_uid));
+        let reenrol = cluster
+            .spec
+            .reenrol
+            .as_ref()
+            .is_some_and(|until| until.0 > Timestamp::now());
         if let Some(uid) = held.filter(|_| !reenrol) {
             let message = format!(
                 "cluster {name} is enrolled by the spoke with kube-system uid {uid}: to let another take its place, set \
@@ -133,8 +178,16 @@ impl Services {
     }
 
     /// Makes the Cluster; a race that another has won is as good.
-    async fn create(&self, api: &Api<Cluster>, cluster: &Cluster, dry_run: bool) -> Result<bool, Status> {
-        let params = PostParams { dry_run, field_manager: Some(MANAGER_HUB.to_owned()) };
+    async fn create(
+        &self,
+        api: &Api<Cluster>,
+        cluster: &Cluster,
+        dry_run: bool,
+    ) -> Result<bool, Status> {
+        let params = PostParams {
+            dry_run,
+            field_manager: Some(MANAGER_HUB.to_owned()),
+        };
         match backoff::call(CALL_LIMIT, "POST cluster", api.create(&params, cluster)).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_already_exists() => Err(errors::unavailable(
@@ -153,7 +206,11 @@ impl Services {
         life: SignedDuration,
         now: Timestamp,
     ) -> Result<JoinToken, Status> {
-        let new = NewToken { cluster: name.clone(), life, created_by: caller.user.name.clone() };
+        let new = NewToken {
+            cluster: name.clone(),
+            life,
+            created_by: caller.user.name.clone(),
+        };
         self.handle
             .book
             .change(|book| book.create_token(new.clone(), now, &mut rand::rng()))
@@ -161,10 +218,14 @@ impl Services {
             .map_err(|error| of_store("the token can't be stored", &error))?
             .map_err(|error| match error {
                 TokenError::Life => errors::invalid(Reason::InvalidValue, "ttl", error.to_string()),
-                TokenError::Banned { .. } => {
-                    errors::precondition(Reason::NotJoinable, &format!("cluster/{name}"), error.to_string())
+                TokenError::Banned { .. } => errors::precondition(
+                    Reason::NotJoinable,
+                    &format!("cluster/{name}"),
+                    error.to_string(),
+                ),
+                TokenError::TooMany => {
+                    errors::exhausted(Reason::TooManyTokens, "tokens", error.to_string())
                 }
-                TokenError::TooMany => errors::exhausted(Reason::TooManyTokens, "tokens", error.to_string()),
             })
     }
 
@@ -172,9 +233,7 @@ impl Services {
     async fn seen(&self, name: &ClusterName) {
         let mut version = self.fleet().version();
         let there = || self.fleet().index().clusters().contains_key(name);
-        let wait = async {
-            while !there() && version.changed().await.is_ok() {}
-        };
+        let wait = async { while !there() && version.changed().await.is_ok() {} };
         // Not seen yet is no failure: the Cluster is made and the token is good.
         let _late = tokio::time::timeout(SEEN_LIMIT, wait).await;
     }
@@ -202,7 +261,10 @@ fn life(asked: Option<&segment_proto::Duration>) -> Result<SignedDuration, Statu
     };
     let life = SignedDuration::from_secs(asked.seconds);
     if life < SignedDuration::from_secs(1) || life > max {
-        let message = format!("must be between 1 s and {} h: the token lies about in shells until then", max.as_hours());
+        let message = format!(
+            "must be between 1 s and {} h: the token lies about in shells until then",
+            max.as_hours()
+        );
         return Err(errors::invalid(Reason::InvalidValue, "ttl", message));
     }
     Ok(life)
@@ -220,20 +282,32 @@ mod tests {
         assert_eq!(life(86_400).unwrap(), SignedDuration::from_hours(24));
         for seconds in [0, -1, 86_401, i64::MAX, i64::MIN] {
             let status = life(seconds).unwrap_err();
-            assert!(status.message().starts_with("ttl: must be between 1 s and 24 h"), "{}", status.message());
+            assert!(
+                status
+                    .message()
+                    .starts_with("ttl: must be between 1 s and 24 h"),
+                "{}",
+                status.message()
+            );
         }
     }
 
     #[test]
     fn a_reserved_name_and_the_implicit_label_are_refused() {
         let request = |labels: &[(&str, &str)]| JoinClusterRequest {
-            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             ..JoinClusterRequest::default()
         };
         let name = |text: &str| text.parse::<ClusterName>().unwrap();
         let made = wanted(&name("eu-1"), &request(&[("env", "prod")])).unwrap();
         assert_eq!(made.metadata.labels.unwrap()["env"], "prod");
-        assert_eq!(wanted(&name("hub"), &request(&[])).unwrap_err().message(), "name: the name hub is reserved");
+        assert_eq!(
+            wanted(&name("hub"), &request(&[])).unwrap_err().message(),
+            "name: the name hub is reserved"
+        );
         assert!(wanted(&name("eu-1"), &request(&[(LABEL_CLUSTER, "x")])).is_err());
     }
 }

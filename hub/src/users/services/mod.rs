@@ -22,10 +22,23 @@ use segment_runtime::audit::AuditResult;
 use tonic::Status;
 
 /// Leaves the audit line of a change: done, refused, or failed.
-fn audit<T>(caller: &Caller, action: &'static str, subject: String, reason: &str, outcome: &Result<T, Status>) {
+fn audit<T>(
+    caller: &Caller,
+    action: &'static str,
+    subject: String,
+    reason: &str,
+    outcome: &Result<T, Status>,
+) {
     let result = match outcome {
         Ok(_) => AuditResult::Done,
-        Err(status) if matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Internal) => AuditResult::Failed,
+        Err(status)
+            if matches!(
+                status.code(),
+                tonic::Code::Unavailable | tonic::Code::Internal
+            ) =>
+        {
+            AuditResult::Failed
+        }
         Err(_) => AuditResult::Refused,
     };
     let reason = match outcome {
@@ -38,7 +51,7 @@ fn audit<T>(caller: &Caller, action: &'static str, subject: String, reason: &str
         actor: caller.user.name.clone(),
         action: action.into(),
         subject,
-        uid: (!caller.user.uid.is_empty()).then(|| caller.user.uid.clone()),
+        uid: None,
         reason: (!reason.is_empty()).then_some(reason),
         result,
     }
@@ -53,6 +66,13 @@ fn reason(text: &str) -> Result<(), Status> {
     if text.len() <= REASON_MAX_BYTES {
         return Ok(());
     }
-    let message = format!("has {} bytes, at most {REASON_MAX_BYTES} are allowed", text.len());
-    Err(super::errors::invalid(super::errors::Reason::InvalidValue, "reason", message))
+    let message = format!(
+        "has {} bytes, at most {REASON_MAX_BYTES} are allowed",
+        text.len()
+    );
+    Err(super::errors::invalid(
+        super::errors::Reason::InvalidValue,
+        "reason",
+        message,
+    ))
 }

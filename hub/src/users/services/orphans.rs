@@ -21,10 +21,17 @@ impl Services {
     ) -> Result<ListOrphansResponse, Status> {
         let now = Timestamp::now();
         let page = (request.page_size, request.page_token.clone());
-        let request = ListOrphansRequest { page_size: 0, page_token: String::new(), ..request };
+        let request = ListOrphansRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..request
+        };
         let start = Start::new(page.0, &page.1, &request, (PAGE_DEFAULT, PAGE_MAX))?;
         let on = filter::maybe_cluster("cluster", &request.cluster)?;
-        self.access.authz().require(&caller.user, &caller.row.right, None, None).await?;
+        self.access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, None)
+            .await?;
         let after = start.after().and_then(position);
         let mut shown = Page::new(&start);
         let (mut last, mut more, mut all) = (None, false, 0_usize);
@@ -40,7 +47,10 @@ impl Services {
                     continue;
                 }
                 all += 1;
-                if after.as_ref().is_some_and(|(name, hash)| (cluster, entry.key) <= (name, *hash)) {
+                if after
+                    .as_ref()
+                    .is_some_and(|(name, hash)| (cluster, entry.key) <= (name, *hash))
+                {
                     continue;
                 }
                 if shown.is_full() {

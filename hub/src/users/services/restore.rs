@@ -29,12 +29,22 @@ impl Services {
     ) -> Result<AcceptRestoreResponse, Status> {
         let outcome = self.accept(caller, &request).await;
         if !request.validate_only || outcome.is_err() {
-            audit(caller, "hub.accept-restore", format!("hub/{}", self.handle.hub), &request.reason, &outcome);
+            audit(
+                caller,
+                "hub.accept-restore",
+                format!("hub/{}", self.handle.hub),
+                &request.reason,
+                &outcome,
+            );
         }
         outcome
     }
 
-    async fn accept(&self, caller: &Caller, request: &AcceptRestoreRequest) -> Result<AcceptRestoreResponse, Status> {
+    async fn accept(
+        &self,
+        caller: &Caller,
+        request: &AcceptRestoreRequest,
+    ) -> Result<AcceptRestoreResponse, Status> {
         reason(&request.reason)?;
         if request.reason.trim().is_empty() {
             let message = "must say why: this lets the hub roll clusters back";
@@ -44,11 +54,18 @@ impl Services {
             let message = format!("has more than {ID_MAX_CHARS} characters");
             return Err(errors::invalid(Reason::InvalidValue, "request_id", message));
         }
-        self.access.authz().require(&caller.user, &caller.row.right, None, None).await?;
+        self.access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, None)
+            .await?;
         let went_back = self.went_back();
         if request.validate_only {
             let era = self.handle.memory.borrow().fence.era;
-            return Ok(AcceptRestoreResponse { previous_era: Some(era), era: None, went_back });
+            return Ok(AcceptRestoreResponse {
+                previous_era: Some(era),
+                era: None,
+                went_back,
+            });
         }
         let mut accepted = self.accepted.0.lock().await;
         let id = (caller.user.name.clone(), request.request_id.clone());
@@ -57,11 +74,22 @@ impl Services {
         {
             return Ok(answer.clone());
         }
-        let (previous, era) = self.handle.accept_restore(Timestamp::now()).await.map_err(|error| match error {
-            IdentityError::Api(error) => errors::api("the era can't be raised", &error),
-            other => errors::internal(format!("the era can't be raised: {}", with_causes(&other))),
-        })?;
-        let answer = AcceptRestoreResponse { previous_era: Some(previous), era: Some(era), went_back };
+        let (previous, era) =
+            self.handle
+                .accept_restore(Timestamp::now())
+                .await
+                .map_err(|error| match error {
+                    IdentityError::Api(error) => errors::api("the era can't be raised", &error),
+                    other => errors::internal(format!(
+                        "the era can't be raised: {}",
+                        with_causes(&other)
+                    )),
+                })?;
+        let answer = AcceptRestoreResponse {
+            previous_era: Some(previous),
+            era: Some(era),
+            went_back,
+        };
         if accepted.len() >= REMEMBERED {
             accepted.pop_front();
         }

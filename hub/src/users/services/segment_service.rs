@@ -5,9 +5,10 @@ use crate::users::state::Services;
 use crate::users::watch::Watched;
 use segment_proto::v1::segment_service_server::SegmentService;
 use segment_proto::v1::{
-    GetAssignmentRequest, GetAssignmentResponse, GetSegmentRequest, GetSegmentResponse, ListAssignmentsRequest,
-    ListAssignmentsResponse, ListOrphansRequest, ListOrphansResponse, ListSegmentsRequest, ListSegmentsResponse,
-    WatchSegmentsRequest, WatchSegmentsResponse, WhyRequest, WhyResponse,
+    GetAssignmentRequest, GetAssignmentResponse, GetSegmentRequest, GetSegmentResponse,
+    ListAssignmentsRequest, ListAssignmentsResponse, ListOrphansRequest, ListOrphansResponse,
+    ListSegmentsRequest, ListSegmentsResponse, WatchSegmentsRequest, WatchSegmentsResponse,
+    WhyRequest, WhyResponse,
 };
 use tonic::{Request, Response, Status};
 
@@ -20,12 +21,19 @@ impl SegmentService for Services {
         request: Request<ListSegmentsRequest>,
     ) -> Result<Response<ListSegmentsResponse>, Status> {
         let caller = caller(&request)?;
-        self.segments_page(&caller, request.into_inner()).await.map(Response::new)
+        self.segments_page(&caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
-    async fn get_segment(&self, request: Request<GetSegmentRequest>) -> Result<Response<GetSegmentResponse>, Status> {
+    async fn get_segment(
+        &self,
+        request: Request<GetSegmentRequest>,
+    ) -> Result<Response<GetSegmentResponse>, Status> {
         let caller = caller(&request)?;
-        self.segment(&caller, request.into_inner()).await.map(Response::new)
+        self.segment(&caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn watch_segments(
@@ -33,7 +41,9 @@ impl SegmentService for Services {
         request: Request<WatchSegmentsRequest>,
     ) -> Result<Response<Self::WatchSegmentsStream>, Status> {
         let caller = caller(&request)?;
-        Services::watch_segments(self, caller, request.into_inner()).await.map(Response::new)
+        Services::watch_segments(self, caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn list_assignments(
@@ -41,7 +51,9 @@ impl SegmentService for Services {
         request: Request<ListAssignmentsRequest>,
     ) -> Result<Response<ListAssignmentsResponse>, Status> {
         let caller = caller(&request)?;
-        self.assignments(&caller, request.into_inner()).await.map(Response::new)
+        self.assignments(&caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn get_assignment(
@@ -49,12 +61,16 @@ impl SegmentService for Services {
         request: Request<GetAssignmentRequest>,
     ) -> Result<Response<GetAssignmentResponse>, Status> {
         let caller = caller(&request)?;
-        self.assignment(&caller, request.into_inner()).await.map(Response::new)
+        self.assignment(&caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn why(&self, request: Request<WhyRequest>) -> Result<Response<WhyResponse>, Status> {
         let caller = caller(&request)?;
-        Services::why(self, &caller, request.into_inner()).await.map(Response::new)
+        Services::why(self, &caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 
     async fn list_orphans(
@@ -62,6 +78,8 @@ impl SegmentService for Services {
         request: Request<ListOrphansRequest>,
     ) -> Result<Response<ListOrphansResponse>, Status> {
         let caller = caller(&request)?;
-        self.orphans(&caller, request.into_inner()).await.map(Response::new)
+        self.orphans(&caller, request.into_inner())
+            .await
+            .map(Response::new)
     }
 }

@@ -13,7 +13,8 @@ use segment_core::index::FleetIndex;
 use segment_crds::ClusterCounts;
 use segment_proto::limits::{PAGE_DEFAULT, PAGE_MAX};
 use segment_proto::v1::{
-    AssignmentState, GetSegmentRequest, GetSegmentResponse, ListSegmentsRequest, ListSegmentsResponse,
+    AssignmentState, GetSegmentRequest, GetSegmentResponse, ListSegmentsRequest,
+    ListSegmentsResponse,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -30,7 +31,11 @@ impl Services {
     ) -> Result<ListSegmentsResponse, Status> {
         let now = Timestamp::now();
         let page = (request.page_size, request.page_token.clone());
-        let request = ListSegmentsRequest { page_size: 0, page_token: String::new(), ..request };
+        let request = ListSegmentsRequest {
+            page_size: 0,
+            page_token: String::new(),
+            ..request
+        };
         let start = Start::new(page.0, &page.1, &request, (PAGE_DEFAULT, PAGE_MAX))?;
         let namespace = filter::maybe_namespace("namespace", &request.namespace)?;
         let selector = filter::selector("label_selector", &request.label_selector)?;
@@ -46,7 +51,14 @@ impl Services {
             }
         };
         let authz = self.access.authz();
-        let sight = authz.sight(&caller.user, &caller.row.right, namespace.as_ref(), self.namespaces()).await?;
+        let sight = authz
+            .sight(
+                &caller.user,
+                &caller.row.right,
+                namespace.as_ref(),
+                self.namespaces(),
+            )
+            .await?;
         let names = match &caller.row.part {
             Some(right) => authz.may(&caller.user, right).await?,
             None => false,
@@ -63,7 +75,10 @@ impl Services {
                 .values()
                 .filter(|segment| sight.sees(&segment.key.namespace))
                 .filter(|segment| selector.matches(&segment.labels))
-                .filter(|segment| on.as_ref().is_none_or(|name| is_on(&index, &segment.key, name)))
+                .filter(|segment| {
+                    on.as_ref()
+                        .is_none_or(|name| is_on(&index, &segment.key, name))
+                })
                 .map(|segment| segment.key.clone())
                 .collect()
         };
@@ -73,7 +88,11 @@ impl Services {
             self.judged(candidates, &states, worst, now).await
         };
         let all = count(matches.len());
-        let stored = if full { Some(self.stored.segments().await) } else { None };
+        let stored = if full {
+            Some(self.stored.segments().await)
+        } else {
+            None
+        };
         let mut shown = Page::new(&start);
         let mut last = None;
         let mut more = false;
@@ -87,11 +106,15 @@ impl Services {
             }
             let stored = stored.as_ref().map(|stored| stored.get(&key));
             // It may have gone meanwhile.
-            let Some(item) = segment::segment(&self.fleet().index(), &key, stored, now) else { continue };
+            let Some(item) = segment::segment(&self.fleet().index(), &key, stored, now) else {
+                continue;
+            };
             shown.push(item);
             last = Some((rank, key));
         }
-        let next = last.filter(|_| more).map(|(rank, key)| start.next(&key.to_string(), rank, all));
+        let next = last
+            .filter(|_| more)
+            .map(|(rank, key)| start.next(&key.to_string(), rank, all));
         Ok(ListSegmentsResponse {
             segments: shown.items,
             next_page_token: next.unwrap_or_default(),
@@ -136,14 +159,22 @@ impl Services {
         let stored = self.stored.segments().await;
         let shown = segment::segment(&self.fleet().index(), &key, Some(stored.get(&key)), now)
             .ok_or_else(|| errors::not_found("segment", &key.to_string()))?;
-        Ok(GetSegmentResponse { segment: Some(shown), source: Some(source(&self.handle, now)) })
+        Ok(GetSegmentResponse {
+            segment: Some(shown),
+            source: Some(source(&self.handle, now)),
+        })
     }
 
     /// Refuses who may not see this Segment.
     pub(super) async fn may_see(&self, caller: &Caller, key: &SegmentKey) -> Result<(), Status> {
         self.access
             .authz()
-            .require(&caller.user, &caller.row.right, Some(&key.namespace), Some(key.name.as_str()))
+            .require(
+                &caller.user,
+                &caller.row.right,
+                Some(&key.namespace),
+                Some(key.name.as_str()),
+            )
             .await
     }
 }
@@ -159,7 +190,9 @@ fn is_on(index: &FleetIndex, key: &SegmentKey, name: &ClusterName) -> bool {
 
 /// Whether it stands behind the last one of the page before: higher counts first, then by name.
 fn is_after(start: &Start, rank: u32, key: &SegmentKey) -> bool {
-    let Some(after) = start.after() else { return true };
+    let Some(after) = start.after() else {
+        return true;
+    };
     let after: Option<SegmentKey> = after.parse().ok();
     match after {
         Some(after) => (Reverse(rank), key) > (Reverse(start.rank()), &after),

@@ -11,7 +11,8 @@ use crate::users::view::{count, total};
 use jiff::Timestamp;
 use segment_proto::convert::time::to_wire;
 use segment_proto::v1::{
-    ListTokensRequest, ListTokensResponse, RevokeTokenRequest, RevokeTokenResponse, Token, TokenState,
+    ListTokensRequest, ListTokensResponse, RevokeTokenRequest, RevokeTokenResponse, Token,
+    TokenState,
 };
 use segment_runtime::tasks::with_causes;
 use tonic::Status;
@@ -24,17 +25,27 @@ impl Services {
     ) -> Result<ListTokensResponse, Status> {
         let cluster = filter::maybe_cluster("cluster", &request.cluster)?;
         let named = cluster.as_ref().map(segment_core::ids::ClusterName::as_str);
-        self.access.authz().require(&caller.user, &caller.row.right, None, named).await?;
+        self.access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, named)
+            .await?;
         let now = Timestamp::now();
         let tokens: Vec<Token> = self.handle.book.read(|book| {
             book.list(now)
                 .into_iter()
-                .filter(|(_, record, _)| cluster.as_ref().is_none_or(|cluster| record.cluster == *cluster))
+                .filter(|(_, record, _)| {
+                    cluster
+                        .as_ref()
+                        .is_none_or(|cluster| record.cluster == *cluster)
+                })
                 .map(|(id, record, _)| token(id, record, now))
                 .collect()
         });
         let all = total(count(tokens.len()));
-        Ok(ListTokensResponse { tokens, total_size: Some(all) })
+        Ok(ListTokensResponse {
+            tokens,
+            total_size: Some(all),
+        })
     }
 
     pub(super) async fn revoke_token(
@@ -45,12 +56,22 @@ impl Services {
         let outcome = self.revoke(caller, &request).await;
         if !request.validate_only || outcome.is_err() {
             let shown: String = request.id.chars().take(16).collect();
-            audit(caller, "token.revoke", format!("token/{shown}"), &request.reason, &outcome);
+            audit(
+                caller,
+                "token.revoke",
+                format!("token/{shown}"),
+                &request.reason,
+                &outcome,
+            );
         }
         outcome
     }
 
-    async fn revoke(&self, caller: &Caller, request: &RevokeTokenRequest) -> Result<RevokeTokenResponse, Status> {
+    async fn revoke(
+        &self,
+        caller: &Caller,
+        request: &RevokeTokenRequest,
+    ) -> Result<RevokeTokenResponse, Status> {
         reason(&request.reason)?;
         let id = request.id.as_str();
         // Someone may paste the whole token: what stands in logs and errors is its public part.
@@ -58,14 +79,22 @@ impl Services {
             let message = "must be the token's public part, as ListTokens shows it";
             return Err(errors::invalid(Reason::InvalidValue, "id", message));
         }
-        self.access.authz().require(&caller.user, &caller.row.right, None, None).await?;
+        self.access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, None)
+            .await?;
         let now = Timestamp::now();
         let missing = || errors::not_found("token", id);
-        let known = self.handle.book.read(|book| book.tokens.get(id).map(|record| token(id, record, now)));
+        let known = self
+            .handle
+            .book
+            .read(|book| book.tokens.get(id).map(|record| token(id, record, now)));
         let token = known.ok_or_else(missing)?;
         if !request.validate_only {
             let revoked = self.handle.book.change(|book| book.revoke_token(id)).await;
-            revoked.map_err(|error| of_store("the token can't be revoked", &error))?.ok_or_else(missing)?;
+            revoked
+                .map_err(|error| of_store("the token can't be revoked", &error))?
+                .ok_or_else(missing)?;
         }
         Ok(RevokeTokenResponse { token: Some(token) })
     }

@@ -26,7 +26,10 @@ pub fn clusters_of<'a>(index: &'a FleetIndex, key: &SegmentKey) -> BTreeSet<&'a 
         .values()
         .filter(|tombstone| tombstone.key == *key)
         .flat_map(|tombstone| tombstone.clusters.iter());
-    members.chain(owed).filter(|name| index.clusters().contains_key(*name)).collect()
+    members
+        .chain(owed)
+        .filter(|name| index.clusters().contains_key(*name))
+        .collect()
 }
 
 /// The state alone, for filters; `None` where the Segment is neither placed there nor owed.
@@ -37,9 +40,9 @@ pub fn state(
     now: Timestamp,
 ) -> Option<AssignmentState> {
     match find(index, key, name)? {
-        Found::Selected(segment, cluster, member) => {
-            Some(of_verdict(judge(index, segment, cluster, member, now).verdict))
-        }
+        Found::Selected(segment, cluster, member) => Some(of_verdict(
+            judge(index, segment, cluster, member, now).verdict,
+        )),
         Found::Owed(..) => Some(AssignmentState::Owed),
     }
 }
@@ -55,14 +58,23 @@ pub fn assignment(
     let found = find(index, key, name)?;
     let (Found::Selected(_, cluster, _) | Found::Owed(_, cluster)) = &found;
     let connected = cluster.is_connected();
-    let member = index.segments().get(key).and_then(|segment| segment.members.get(name));
+    let member = index
+        .segments()
+        .get(key)
+        .and_then(|segment| segment.members.get(name));
     let held = cluster.held.get(&key.hash());
     let mut shown = v1::Assignment {
         segment: key.to_string(),
         cluster: name.to_string(),
-        last_heard: if connected { None } else { cluster.last_heard.map(to_wire) },
+        last_heard: if connected {
+            None
+        } else {
+            cluster.last_heard.map(to_wire)
+        },
         connected: Some(connected),
-        held_revision: held.map(|held| held.revision.to_string()).unwrap_or_default(),
+        held_revision: held
+            .map(|held| held.revision.to_string())
+            .unwrap_or_default(),
         updated: Some(false),
         ..v1::Assignment::default()
     };
@@ -76,11 +88,18 @@ pub fn assignment(
             shown.reason = judged.reason;
             shown.message = judged.message;
             shown.state_since = judged.since.map(to_wire);
-            let newest = member.released.is_some_and(|released| Some(released.revision) == segment.revision());
+            let newest = member
+                .released
+                .is_some_and(|released| Some(released.revision) == segment.revision());
             shown.updated = Some(newest && member.confirmed());
             // What is not released is kept: it shall have what it has.
-            let wanted = member.released.map(|released| released.revision).or(held.map(|held| held.revision));
-            shown.revision = wanted.map(|revision| revision.to_string()).unwrap_or_default();
+            let wanted = member
+                .released
+                .map(|released| released.revision)
+                .or(held.map(|held| held.revision));
+            shown.revision = wanted
+                .map(|revision| revision.to_string())
+                .unwrap_or_default();
             if let Some(entry) = &member.entry {
                 rendered(&mut shown, entry, index, full);
             }
@@ -111,7 +130,10 @@ fn find<'a>(index: &'a FleetIndex, key: &SegmentKey, name: &ClusterName) -> Opti
         && let Some(member) = segment.members.get(name)
     {
         if segment.deleting {
-            return member.held.is_some().then_some(Found::Owed("the Segment is being deleted", cluster));
+            return member
+                .held
+                .is_some()
+                .then_some(Found::Owed("the Segment is being deleted", cluster));
         }
         if member.is_selected() {
             return Some(Found::Selected(segment, cluster, member));
@@ -154,7 +176,12 @@ fn rendered(shown: &mut v1::Assignment, entry: &Entry, index: &FleetIndex, full:
     shown.schedule.clone_from(&template.schedule);
     if full {
         shown.digest = entry.assignment.rendered.digest().to_string();
-        shown.cron_job_yaml = yaml(entry, &Owner { hub: index.hub().clone() });
+        shown.cron_job_yaml = yaml(
+            entry,
+            &Owner {
+                hub: index.hub().clone(),
+            },
+        );
     }
 }
 

@@ -40,7 +40,11 @@ pub fn cluster(
         access: state.view.access.as_str().to_owned(),
         connected: Some(connected),
         connected_since: state.since.map(to_wire),
-        last_heard: if connected { None } else { state.last_heard.map(to_wire) },
+        last_heard: if connected {
+            None
+        } else {
+            state.last_heard.map(to_wire)
+        },
         ready: ready.map(|ready| ready.status.clone()).unwrap_or_default(),
         message: message(&status),
         kubernetes_version: state.kubernetes_version.clone(),
@@ -54,9 +58,14 @@ pub fn cluster(
         ..v1::Cluster::default()
     };
     if let Some(stored) = stored {
-        let stored = stored.map(|status| &status.conditions[..]).unwrap_or_default();
+        let stored = stored
+            .map(|status| &status.conditions[..])
+            .unwrap_or_default();
         shown.conditions = conditions(&status.conditions, stored);
-        shown.cluster_uid = state.bound_uid.map(|uid| uid.to_string()).unwrap_or_default();
+        shown.cluster_uid = state
+            .bound_uid
+            .map(|uid| uid.to_string())
+            .unwrap_or_default();
     }
     Some(shown)
 }
@@ -94,11 +103,16 @@ fn counts(
     sight: &Sight,
     now: Timestamp,
 ) -> v1::SegmentCounts {
-    let (mut placed, mut ready, mut rolling, mut failing, mut stale, mut held, mut owed) = (0, 0, 0, 0, 0, 0, 0);
+    let (mut placed, mut ready, mut rolling, mut failing, mut stale, mut held, mut owed) =
+        (0, 0, 0, 0, 0, 0, 0);
     let seen = |key: &SegmentKey| sight.sees(&key.namespace);
     for key in cluster.segments.iter().filter(|key| seen(key)) {
-        let Some(segment) = index.segments().get(key) else { continue };
-        let Some(member) = segment.members.get(name) else { continue };
+        let Some(segment) = index.segments().get(key) else {
+            continue;
+        };
+        let Some(member) = segment.members.get(name) else {
+            continue;
+        };
         if !member.is_selected() {
             owed += u32::from(member.held.is_some());
             continue;
@@ -144,7 +158,12 @@ pub fn orphans(index: &FleetIndex) -> Orphans {
 
 /// The fleet in numbers. The names of clusters that are quiet go to those only who may list Clusters.
 pub fn fleet(index: &FleetIndex, names: bool, now: Timestamp) -> v1::Fleet {
-    let accepted = || index.clusters().iter().filter(|(_, cluster)| cluster.view.access == Access::Accepted);
+    let accepted = || {
+        index
+            .clusters()
+            .iter()
+            .filter(|(_, cluster)| cluster.view.access == Access::Accepted)
+    };
     let stale_after = index.settings().stale_after;
     let quiet: Vec<&ClusterName> = accepted()
         .filter(|(_, cluster)| cluster.is_stale(index.started(), stale_after, now))
@@ -152,8 +171,17 @@ pub fn fleet(index: &FleetIndex, names: bool, now: Timestamp) -> v1::Fleet {
         .collect();
     v1::Fleet {
         clusters: Some(count(accepted().count())),
-        connected: Some(count(accepted().filter(|(_, cluster)| cluster.is_connected()).count())),
-        quiet: quiet.iter().take(QUIET_SHOWN).filter(|_| names).map(ToString::to_string).collect(),
+        connected: Some(count(
+            accepted()
+                .filter(|(_, cluster)| cluster.is_connected())
+                .count(),
+        )),
+        quiet: quiet
+            .iter()
+            .take(QUIET_SHOWN)
+            .filter(|_| names)
+            .map(ToString::to_string)
+            .collect(),
         quiet_count: Some(count(quiet.len())),
     }
 }

@@ -76,21 +76,4 @@ pub fn total(length: u32) -> i32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use segment_crds::conditions::condition;
-    use segment_crds::{ConditionStatus, Reason, SegmentCondition};
-
-    #[test]
-    fn a_condition_is_as_old_as_the_stored_one_that_says_the_same() {
-        let at = |second| meta::Time(Timestamp::from_second(second).unwrap());
-        let made = |status, second| {
-            condition(SegmentCondition::Ready.as_str(), status, Reason::AllReady, "", 1, at(second))
-        };
-        let fresh = [made(ConditionStatus::True, 100)];
-        let shown = conditions(&fresh, &[made(ConditionStatus::True, 7)]);
-        assert_eq!(shown[0].since.unwrap().seconds, 7);
-        let shown = conditions(&fresh, &[made(ConditionStatus::False, 7)]);
-        assert_eq!((shown[0].since, shown[0].status.as_str()), (None, "True"), "not stored yet: not known");
-    }
-}
+mod tests;

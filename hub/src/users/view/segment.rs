@@ -26,14 +26,21 @@ pub fn segment(
         name: key.to_string(),
         uid: state.uid.to_string(),
         generation: i32::try_from(state.generation).ok(),
-        revision: state.revision().map(|revision| revision.to_string()).unwrap_or_default(),
+        revision: state
+            .revision()
+            .map(|revision| revision.to_string())
+            .unwrap_or_default(),
         clusters: status.clusters.map(counts),
         ready: ready.map(|ready| ready.status == ConditionStatus::True.as_str()),
         message: message(&status),
         last_run: status.last_run.as_ref().map(|time| to_wire(time.0)),
         next_run: status.next_run.as_ref().map(|time| to_wire(time.0)),
-        schedule: spec.and_then(|spec| spec.cronjob.schedule.clone()).unwrap_or_default(),
-        time_zone: spec.and_then(|spec| spec.cronjob.time_zone.clone()).unwrap_or_default(),
+        schedule: spec
+            .and_then(|spec| spec.cronjob.schedule.clone())
+            .unwrap_or_default(),
+        time_zone: spec
+            .and_then(|spec| spec.cronjob.time_zone.clone())
+            .unwrap_or_default(),
         suspended: spec.map(|spec| spec.cronjob.suspend.unwrap_or(false)),
         paused: Some(state.is_paused()),
         create_time: state.created.map(to_wire),
@@ -50,18 +57,33 @@ pub fn segment(
         ..v1::Segment::default()
     };
     if let Some(stored) = stored {
-        let stored = stored.map(|status| &status.conditions[..]).unwrap_or_default();
+        let stored = stored
+            .map(|status| &status.conditions[..])
+            .unwrap_or_default();
         shown.conditions = conditions(&status.conditions, stored);
         shown.labels = state.labels.clone().into_iter().collect();
-        shown.display_name = spec.and_then(|spec| spec.display_name.clone()).unwrap_or_default();
-        shown.description = spec.and_then(|spec| spec.description.clone()).unwrap_or_default();
+        shown.display_name = spec
+            .and_then(|spec| spec.display_name.clone())
+            .unwrap_or_default();
+        shown.description = spec
+            .and_then(|spec| spec.description.clone())
+            .unwrap_or_default();
     }
     Some(shown)
 }
 
 /// Counts, zeros included.
 pub fn counts(counts: ClusterCounts) -> v1::ClusterCounts {
-    let ClusterCounts { selected, ready, rolling, failing, stale, held, updated, owed } = counts;
+    let ClusterCounts {
+        selected,
+        ready,
+        rolling,
+        failing,
+        stale,
+        held,
+        updated,
+        owed,
+    } = counts;
     v1::ClusterCounts {
         selected: Some(selected),
         ready: Some(ready),
@@ -79,11 +101,15 @@ fn message(status: &SegmentStatus) -> String {
     let find = |kind: SegmentCondition| find_condition(&status.conditions, kind.as_str());
     let failing_runs = find(SegmentCondition::RunsSucceeding)
         .filter(|runs| runs.status == ConditionStatus::False.as_str());
-    [find(SegmentCondition::Stalled), find(SegmentCondition::Ready), failing_runs]
-        .into_iter()
-        .flatten()
-        .map(|condition| condition.message.as_str())
-        .find(|message| !message.is_empty())
-        .unwrap_or_default()
-        .to_owned()
+    [
+        find(SegmentCondition::Stalled),
+        find(SegmentCondition::Ready),
+        failing_runs,
+    ]
+    .into_iter()
+    .flatten()
+    .map(|condition| condition.message.as_str())
+    .find(|message| !message.is_empty())
+    .unwrap_or_default()
+    .to_owned()
 }

@@ -28,7 +28,13 @@ impl Services {
             orphans: Orphans::new(),
             stored: filter::is_full(request.view)?.then(stored::Clusters::default),
         };
-        let digest = digest_of(&WatchClustersRequest { resume_token: String::new(), ..request.clone() }, &[]);
+        let digest = digest_of(
+            &WatchClustersRequest {
+                resume_token: String::new(),
+                ..request.clone()
+            },
+            &[],
+        );
         start(self, caller, kind, digest, &request.resume_token).await
     }
 }
@@ -49,7 +55,11 @@ impl Kind for Clusters {
 
     /// All Clusters or none; the sight is that of the counts of Segments.
     async fn sight(&self, services: &Services, caller: &Caller) -> Result<Sight, Status> {
-        services.access.authz().require(&caller.user, &caller.row.right, None, None).await?;
+        services
+            .access
+            .authz()
+            .require(&caller.user, &caller.row.right, None, None)
+            .await?;
         services.sight_of_segments(caller).await
     }
 
@@ -68,14 +78,20 @@ impl Kind for Clusters {
         index.clusters().get(key).is_some_and(|cluster| {
             cluster.version > after
                 || cluster.segments.iter().any(|segment| {
-                    let member = index.segments().get(segment).and_then(|segment| segment.members.get(key));
+                    let member = index
+                        .segments()
+                        .get(segment)
+                        .and_then(|segment| segment.members.get(key));
                     member.is_some_and(|member| member.version > after)
                 })
         })
     }
 
     fn is_edited(index: &FleetIndex, key: &ClusterName, after: u64) -> bool {
-        index.clusters().get(key).is_some_and(|cluster| cluster.version > after)
+        index
+            .clusters()
+            .get(key)
+            .is_some_and(|cluster| cluster.version > after)
     }
 
     fn may_name(_sight: &Sight, _key: &ClusterName) -> bool {
@@ -83,12 +99,25 @@ impl Kind for Clusters {
         true
     }
 
-    fn show(&self, index: &FleetIndex, key: &ClusterName, sight: &Sight, now: Timestamp) -> Option<Cluster> {
+    fn show(
+        &self,
+        index: &FleetIndex,
+        key: &ClusterName,
+        sight: &Sight,
+        now: Timestamp,
+    ) -> Option<Cluster> {
         let state = index.clusters().get(key)?;
         if !self.selector.matches(&state.view.labels) {
             return None;
         }
-        cluster(index, key, sight, &self.orphans, self.stored.as_ref().map(|stored| stored.get(key)), now)
+        cluster(
+            index,
+            key,
+            sight,
+            &self.orphans,
+            self.stored.as_ref().map(|stored| stored.get(key)),
+            now,
+        )
     }
 
     fn fingerprint(item: &Cluster) -> u64 {
@@ -98,11 +127,22 @@ impl Kind for Clusters {
     }
 
     fn gone(key: &ClusterName) -> Cluster {
-        Cluster { name: key.to_string(), ..Cluster::default() }
+        Cluster {
+            name: key.to_string(),
+            ..Cluster::default()
+        }
     }
 
-    fn response(event: EventType, item: Option<Cluster>, resume_token: String) -> WatchClustersResponse {
-        WatchClustersResponse { r#type: event.into(), cluster: item, resume_token }
+    fn response(
+        event: EventType,
+        item: Option<Cluster>,
+        resume_token: String,
+    ) -> WatchClustersResponse {
+        WatchClustersResponse {
+            r#type: event.into(),
+            cluster: item,
+            resume_token,
+        }
     }
 
     fn deleted(history: &History, after: Place) -> (Vec<ClusterName>, u64) {

@@ -24,7 +24,7 @@ const WHOLE: Duration = Duration::from_secs(2);
 /// A look is not begun before this many times its own cost has passed: a watch takes at most a twentieth of a core.
 const REST: u32 = 20;
 /// Life of a watch, ± 10 %: it ends before its connection does, and the reader goes on elsewhere from its token.
-const LIFE: Duration = Duration::from_secs(55 * 60);
+const LIFE: Duration = Duration::from_mins(55);
 
 /// What is to be looked at.
 enum Look<T> {
@@ -79,7 +79,11 @@ impl<K: Kind> Engine<K> {
         } else {
             let filter = filter_of(filter, &caller, &sight);
             let version = ResumeToken::version(resume_token, K::NAME, history.process(), filter);
-            Some(version.filter(|version| history.reaches(*version)).ok_or_else(errors::too_old)?)
+            Some(
+                version
+                    .filter(|version| history.reaches(*version))
+                    .ok_or_else(errors::too_old)?,
+            )
         };
         let mut version = services.fleet().version();
         version.mark_unchanged();
@@ -177,7 +181,12 @@ impl<K: Kind> Engine<K> {
         let index = self.services.handle.fleet.index();
         self.seen = index.version();
         let mut keys = K::keys(&index);
-        keys.extend(self.told.keys().filter(|key| !is_there::<K>(&index, key)).cloned());
+        keys.extend(
+            self.told
+                .keys()
+                .filter(|key| !is_there::<K>(&index, key))
+                .cloned(),
+        );
         drop(index);
         self.queue.extend(keys.into_iter().map(Look::At));
         self.look_at_deletions();
@@ -223,7 +232,9 @@ impl<K: Kind> Engine<K> {
         let (shown, edited) = {
             let index = self.services.handle.fleet.index();
             let shown = self.kind.show(&index, key, &self.sight, Timestamp::now());
-            let edited = self.resumed.is_some_and(|from| K::is_edited(&index, key, from));
+            let edited = self
+                .resumed
+                .is_some_and(|from| K::is_edited(&index, key, from));
             (shown, edited)
         };
         self.cost += begun.elapsed();
@@ -248,7 +259,12 @@ impl<K: Kind> Engine<K> {
 
     async fn ask_again(&mut self) -> Result<(), Status> {
         self.ask_at = Instant::now() + REAUTHORISE_PERIOD;
-        let user = self.services.access.authn().user(&self.caller.credentials, Timestamp::now()).await?;
+        let user = self
+            .services
+            .access
+            .authn()
+            .user(&self.caller.credentials, Timestamp::now())
+            .await?;
         self.caller.user = user;
         let sight = self.kind.sight(&self.services, &self.caller).await?;
         if sight != self.sight {

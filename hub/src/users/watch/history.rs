@@ -66,7 +66,10 @@ impl History {
             clusters: index.clusters().keys().cloned().collect(),
             gone: VecDeque::new(),
         };
-        Self { process: rand::rng().random(), log: Arc::new(Mutex::new(log)) }
+        Self {
+            process: rand::rng().random(),
+            log: Arc::new(Mutex::new(log)),
+        }
     }
 
     /// Id of this process' history.
@@ -101,7 +104,12 @@ impl History {
             Place::Version(version) => gone.version > version,
             Place::Count(count) => gone.number > count,
         };
-        let picked = log.gone.iter().filter(|gone| is_after(gone)).filter_map(|gone| pick(&gone.name)).collect();
+        let picked = log
+            .gone
+            .iter()
+            .filter(|gone| is_after(gone))
+            .filter_map(|gone| pick(&gone.name))
+            .collect();
         (picked, log.count)
     }
 
@@ -124,10 +132,18 @@ impl History {
     fn look(&self, index: &FleetIndex) {
         let mut log = self.log();
         let version = index.version();
-        let segments: Vec<_> =
-            log.segments.iter().filter(|key| !index.segments().contains_key(*key)).cloned().collect();
-        let clusters: Vec<_> =
-            log.clusters.iter().filter(|name| !index.clusters().contains_key(*name)).cloned().collect();
+        let segments: Vec<_> = log
+            .segments
+            .iter()
+            .filter(|key| !index.segments().contains_key(*key))
+            .cloned()
+            .collect();
+        let clusters: Vec<_> = log
+            .clusters
+            .iter()
+            .filter(|name| !index.clusters().contains_key(*name))
+            .cloned()
+            .collect();
         for key in segments {
             log.segments.remove(&key);
             log.push(version, Name::Segment(key));
@@ -157,7 +173,11 @@ impl Log {
             self.floor = self.floor.max(oldest.version);
         }
         self.count += 1;
-        self.gone.push_back(Gone { version, number: self.count, name });
+        self.gone.push_back(Gone {
+            version,
+            number: self.count,
+            name,
+        });
     }
 }
 
@@ -183,7 +203,14 @@ mod tests {
         index.delete_cluster(&"eu-1".parse().unwrap());
         index.delete_cluster(&"eu-2".parse().unwrap());
         history.look(&index);
-        let names = |place| history.clusters(place).0.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let names = |place| {
+            history
+                .clusters(place)
+                .0
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
         assert_eq!(names(Place::Version(before)), ["eu-1", "eu-2"]);
         assert_eq!(names(Place::Count(1)), ["eu-2"]);
         assert!(names(Place::Version(index.version())).is_empty());
@@ -192,8 +219,13 @@ mod tests {
 
     #[test]
     fn what_falls_out_moves_the_floor() {
-        let mut log =
-            Log { floor: 1, count: 0, segments: BTreeSet::new(), clusters: BTreeSet::new(), gone: VecDeque::new() };
+        let mut log = Log {
+            floor: 1,
+            count: 0,
+            segments: BTreeSet::new(),
+            clusters: BTreeSet::new(),
+            gone: VecDeque::new(),
+        };
         for version in 0..=KEPT as u64 {
             log.push(version + 10, Name::Cluster("eu-1".parse().unwrap()));
         }

@@ -43,7 +43,11 @@ trait Kind: Send + Sync + 'static {
     const NAME: &'static str;
 
     /// What the caller may see.
-    fn sight(&self, services: &Services, caller: &Caller) -> impl Future<Output = Result<Sight, Status>> + Send;
+    fn sight(
+        &self,
+        services: &Services,
+        caller: &Caller,
+    ) -> impl Future<Output = Result<Sight, Status>> + Send;
     /// Reads what a look needs beside the index.
     fn prepare(&mut self, services: &Services) -> impl Future<Output = ()> + Send;
     /// All there are, seen or not.
@@ -55,13 +59,20 @@ trait Kind: Send + Sync + 'static {
     /// Whether its name may be said.
     fn may_name(sight: &Sight, key: &Self::Key) -> bool;
     /// As it is shown; `None`: it is gone, or not in the filter, or not to be seen.
-    fn show(&self, index: &FleetIndex, key: &Self::Key, sight: &Sight, now: Timestamp) -> Option<Self::Item>;
+    fn show(
+        &self,
+        index: &FleetIndex,
+        key: &Self::Key,
+        sight: &Sight,
+        now: Timestamp,
+    ) -> Option<Self::Item>;
     /// Equal for equal items, whatever the order of their maps.
     fn fingerprint(item: &Self::Item) -> u64;
     /// One that is gone: only its name.
     fn gone(key: &Self::Key) -> Self::Item;
     /// An event.
-    fn response(event: EventType, item: Option<Self::Item>, resume_token: String) -> Self::Response;
+    fn response(event: EventType, item: Option<Self::Item>, resume_token: String)
+    -> Self::Response;
     /// Those that were deleted, newest last, with their place in the history.
     fn deleted(history: &history::History, after: history::Place) -> (Vec<Self::Key>, u64);
 }
@@ -75,13 +86,27 @@ async fn start<K: Kind>(
     resume_token: &str,
 ) -> Result<Watched<K::Response>, Status> {
     let place = services.watches.clone().try_acquire_owned().map_err(|_| {
-        let message = format!("{} watches are open on this hub: end some, or list instead", super::state::WATCHES);
+        let message = format!(
+            "{} watches are open on this hub: end some, or list instead",
+            super::state::WATCHES
+        );
         errors::exhausted(Reason::TooManyWatches, "watches", message)
     })?;
     let sight = kind.sight(services, &caller).await?;
-    let engine = Engine::new(services.clone(), caller, kind, sight, filter, resume_token, place)?;
-    Ok(Box::pin(futures::stream::unfold(engine, |mut engine| async move {
-        let event = engine.next().await?;
-        Some((event, engine))
-    })))
+    let engine = Engine::new(
+        services.clone(),
+        caller,
+        kind,
+        sight,
+        filter,
+        resume_token,
+        place,
+    )?;
+    Ok(Box::pin(futures::stream::unfold(
+        engine,
+        |mut engine| async move {
+            let event = engine.next().await?;
+            Some((event, engine))
+        },
+    )))
 }

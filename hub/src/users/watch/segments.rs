@@ -29,7 +29,13 @@ impl Services {
             selector: filter::selector("label_selector", &request.label_selector)?,
             stored: filter::is_full(request.view)?.then(stored::Segments::default),
         };
-        let digest = digest_of(&WatchSegmentsRequest { resume_token: String::new(), ..request.clone() }, &[]);
+        let digest = digest_of(
+            &WatchSegmentsRequest {
+                resume_token: String::new(),
+                ..request.clone()
+            },
+            &[],
+        );
         start(self, caller, kind, digest, &request.resume_token).await
     }
 }
@@ -49,7 +55,14 @@ impl Kind for Segments {
 
     async fn sight(&self, services: &Services, caller: &Caller) -> Result<Sight, Status> {
         let authz = services.access.authz();
-        authz.sight(&caller.user, &caller.row.right, self.namespace.as_ref(), services.namespaces()).await
+        authz
+            .sight(
+                &caller.user,
+                &caller.row.right,
+                self.namespace.as_ref(),
+                services.namespaces(),
+            )
+            .await
     }
 
     async fn prepare(&mut self, services: &Services) {
@@ -67,25 +80,42 @@ impl Kind for Segments {
             segment.version > after
                 || segment.members.iter().any(|(name, member)| {
                     member.version > after
-                        || index.clusters().get(name).is_some_and(|cluster| cluster.version > after)
+                        || index
+                            .clusters()
+                            .get(name)
+                            .is_some_and(|cluster| cluster.version > after)
                 })
         })
     }
 
     fn is_edited(index: &FleetIndex, key: &SegmentKey, after: u64) -> bool {
-        index.segments().get(key).is_some_and(|segment| segment.version > after)
+        index
+            .segments()
+            .get(key)
+            .is_some_and(|segment| segment.version > after)
     }
 
     fn may_name(sight: &Sight, key: &SegmentKey) -> bool {
         sight.sees(&key.namespace)
     }
 
-    fn show(&self, index: &FleetIndex, key: &SegmentKey, sight: &Sight, now: Timestamp) -> Option<Segment> {
+    fn show(
+        &self,
+        index: &FleetIndex,
+        key: &SegmentKey,
+        sight: &Sight,
+        now: Timestamp,
+    ) -> Option<Segment> {
         let state = index.segments().get(key)?;
         if !sight.sees(&key.namespace) || !self.selector.matches(&state.labels) {
             return None;
         }
-        segment(index, key, self.stored.as_ref().map(|stored| stored.get(key)), now)
+        segment(
+            index,
+            key,
+            self.stored.as_ref().map(|stored| stored.get(key)),
+            now,
+        )
     }
 
     fn fingerprint(item: &Segment) -> u64 {
@@ -95,11 +125,22 @@ impl Kind for Segments {
     }
 
     fn gone(key: &SegmentKey) -> Segment {
-        Segment { name: key.to_string(), ..Segment::default() }
+        Segment {
+            name: key.to_string(),
+            ..Segment::default()
+        }
     }
 
-    fn response(event: EventType, item: Option<Segment>, resume_token: String) -> WatchSegmentsResponse {
-        WatchSegmentsResponse { r#type: event.into(), segment: item, resume_token }
+    fn response(
+        event: EventType,
+        item: Option<Segment>,
+        resume_token: String,
+    ) -> WatchSegmentsResponse {
+        WatchSegmentsResponse {
+            r#type: event.into(),
+            segment: item,
+            resume_token,
+        }
     }
 
     fn deleted(history: &History, after: Place) -> (Vec<SegmentKey>, u64) {
@@ -128,7 +169,10 @@ mod tests {
     fn equal_segments_have_one_fingerprint_whatever_the_order_of_their_labels() {
         let made = |labels: &[(&str, &str)]| Segment {
             name: "a/b".to_owned(),
-            labels: labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            labels: labels
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
             ..Segment::default()
         };
         let pairs = [("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")];

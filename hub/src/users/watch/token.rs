@@ -19,7 +19,12 @@ pub(super) struct ResumeToken {
 impl ResumeToken {
     /// For this kind, process, filter and version.
     pub(super) fn new(kind: &str, process: u64, filter: u64, version: u64) -> Self {
-        Self { k: kind.to_owned(), p: process, f: filter, v: version }
+        Self {
+            k: kind.to_owned(),
+            p: process,
+            f: filter,
+            v: version,
+        }
     }
 
     /// As text.
@@ -42,7 +47,8 @@ mod tests {
     fn a_token_is_good_for_its_kind_process_and_filter_only() {
         let text = ResumeToken::new("segments", 1, 2, 3).text();
         assert_eq!(ResumeToken::version(&text, "segments", 1, 2), Some(3));
-        for (kind, process, filter) in [("clusters", 1, 2), ("segments", 9, 2), ("segments", 1, 9)] {
+        for (kind, process, filter) in [("clusters", 1, 2), ("segments", 9, 2), ("segments", 1, 9)]
+        {
             assert_eq!(ResumeToken::version(&text, kind, process, filter), None);
         }
         assert_eq!(ResumeToken::version("no token", "segments", 1, 2), None);
