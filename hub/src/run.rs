@@ -165,8 +165,10 @@ async fn lead(
     tasks.spawn("effects", effects.run(ends.effects, tasks.clone(), tasks.shutdown_token()));
     let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), metrics.status);
     tasks.spawn("status", writer.run(ends.status, tasks.shutdown_token()));
-    tasks.spawn("watch segments", watch::segments(client.clone(), ends.fleet.clone()));
-    tasks.spawn("watch clusters", watch::clusters(client.clone(), ends.fleet.clone()));
+    let segments = watch::segments(client.clone(), ends.fleet.clone());
+    tasks.spawn("watch segments", until(tasks.shutdown_token(), segments));
+    let clusters = watch::clusters(client.clone(), ends.fleet.clone());
+    tasks.spawn("watch clusters", until(tasks.shutdown_token(), clusters));
     tokio::select! {
         () = tasks.shutdown_token().cancelled_owned() => return Ok(()),
         listed = ends.listed.wait_for(|listed| *listed) => { listed.context("the fleet task has ended")?; }
@@ -199,6 +201,14 @@ async fn lead(
     info::write(&client, &facts).await.context("where the hub is can't be made known")?;
     ready.ready();
     Ok(())
+}
+
+/// A task that knows no end of its own, until the shutdown.
+async fn until<E>(stop: CancellationToken, task: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = task => ended,
+    }
 }
 
 async fn follow(

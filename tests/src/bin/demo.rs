@@ -184,12 +184,12 @@ async fn first_run(hub: &Hub, agents: &[Agent], began: Instant) -> Result<()> {
     let segments = Objects::segments(hub.client(), GRANARY);
     let last = wait::until("the run's result is in the Segment's status", minutes, || async {
         let segment = segments.get(segment).await?;
-        let last = &segment["status"]["lastRun"];
-        ensure!(!last.is_null(), "status {}", segment["status"]);
-        Ok(last.clone())
+        let succeeding = condition(&segment, "RunsSucceeding");
+        ensure!(succeeding.is_some_and(|runs| runs["status"] == "True"), "status {}", segment["status"]);
+        Ok(segment["status"]["lastRun"].as_str().unwrap_or_default().to_owned())
     })
     .await?;
-    say(began, &format!("hub: last run of {segment}: {last}"));
+    say(began, &format!("hub: {segment} says RunsSucceeding=True, last run {last}"));
     Ok(())
 }
 
