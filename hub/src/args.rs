@@ -32,10 +32,20 @@ pub struct Args {
 #[command(next_help_heading = "Listeners")]
 pub struct ListenArgs {
     /// Agents: gRPC, TLS 1.3, client certificates; enrolment on the same port
-    #[arg(long, env = "AGENTS_ADDR", default_value = "0.0.0.0:8443", value_name = "IP:PORT")]
+    #[arg(
+        long,
+        env = "AGENTS_ADDR",
+        default_value = "0.0.0.0:8443",
+        value_name = "IP:PORT"
+    )]
     pub agents_addr: SocketAddr,
     /// Users: gRPC with reflection
-    #[arg(long, env = "USERS_ADDR", default_value = "0.0.0.0:9443", value_name = "IP:PORT")]
+    #[arg(
+        long,
+        env = "USERS_ADDR",
+        default_value = "0.0.0.0:9443",
+        value_name = "IP:PORT"
+    )]
     pub users_addr: SocketAddr,
     /// Address that agents dial, as `segctl cluster join` prints it; default: the Service's name
     #[arg(long, env = "PUBLIC_AGENTS_ADDRESS", value_name = "HOST:PORT")]
@@ -47,7 +57,12 @@ pub struct ListenArgs {
     #[arg(long, env = "POD_NAMESPACE", default_value = segment_core::names::SYSTEM_NAMESPACE, value_name = "NAME")]
     pub namespace: String,
     /// Name of this Pod: one Pod of a name lives at a time, so its successor takes the Lease over at once
-    #[arg(long, env = "POD_NAME", default_value = "segment-hub", value_name = "NAME")]
+    #[arg(
+        long,
+        env = "POD_NAME",
+        default_value = "segment-hub",
+        value_name = "NAME"
+    )]
     pub pod_name: String,
 }
 
@@ -56,13 +71,28 @@ pub struct ListenArgs {
 #[command(next_help_heading = "Periods")]
 pub struct PeriodArgs {
     /// Milliseconds that others wait for the Lease after its holder's last renewal
-    #[arg(long, env = "LEASE_DURATION_MS", default_value_t = 8_000, value_name = "MS")]
+    #[arg(
+        long,
+        env = "LEASE_DURATION_MS",
+        default_value_t = 8_000,
+        value_name = "MS"
+    )]
     pub lease_duration_ms: u64,
     /// Milliseconds after which a holder that could not renew steps down; less than the Lease's duration
-    #[arg(long, env = "LEASE_RENEW_DEADLINE_MS", default_value_t = 5_000, value_name = "MS")]
+    #[arg(
+        long,
+        env = "LEASE_RENEW_DEADLINE_MS",
+        default_value_t = 5_000,
+        value_name = "MS"
+    )]
     pub lease_renew_deadline_ms: u64,
     /// Milliseconds between renewals
-    #[arg(long, env = "LEASE_RETRY_MS", default_value_t = 1_000, value_name = "MS")]
+    #[arg(
+        long,
+        env = "LEASE_RETRY_MS",
+        default_value_t = 1_000,
+        value_name = "MS"
+    )]
     pub lease_retry_ms: u64,
     /// Seconds that a placement must have shrunk before a removal is ordered
     #[arg(long, env = "SETTLE_SECONDS", default_value_t = 30, value_name = "S")]
@@ -71,10 +101,20 @@ pub struct PeriodArgs {
     #[arg(long, env = "STALE_SECONDS", default_value_t = 60, value_name = "S")]
     pub stale_seconds: u32,
     /// Seconds after its release in which a cluster must have confirmed a revision
-    #[arg(long, env = "PROGRESS_DEADLINE_SECONDS", default_value_t = 600, value_name = "S")]
+    #[arg(
+        long,
+        env = "PROGRESS_DEADLINE_SECONDS",
+        default_value_t = 600,
+        value_name = "S"
+    )]
     pub progress_deadline_seconds: u32,
     /// Seconds that an agent's certificate lives; renewed at half of it
-    #[arg(long, env = "CERTIFICATE_SECONDS", default_value_t = 86_400, value_name = "S")]
+    #[arg(
+        long,
+        env = "CERTIFICATE_SECONDS",
+        default_value_t = 86_400,
+        value_name = "S"
+    )]
     pub certificate_seconds: u32,
     /// Seconds that a stop may take to say goodbye and flush status
     #[arg(long, env = "DRAIN_SECONDS", default_value_t = 20, value_name = "S")]

@@ -35,7 +35,9 @@ pub enum ConfigError {
     #[error("invalid house defaults in the environment: {}", list(.0))]
     Defaults(Vec<Finding>),
     /// A holder must step down before others take over.
-    #[error("--lease-renew-deadline-ms ({deadline}) must be between --lease-retry-ms ({retry}) and --lease-duration-ms ({duration})")]
+    #[error(
+        "--lease-renew-deadline-ms ({deadline}) must be between --lease-retry-ms ({retry}) and --lease-duration-ms ({duration})"
+    )]
     Lease {
         /// As given.
         deadline: u64,
@@ -55,7 +57,11 @@ pub enum ConfigError {
 }
 
 fn list(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    findings
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 impl Config {
@@ -63,7 +69,10 @@ impl Config {
     ///
     /// # Errors
     /// Names what is wrong.
-    pub fn new(args: Args, environment: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn new(
+        args: Args,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let defaults = HouseDefaults::from_env(environment).map_err(ConfigError::Defaults)?;
         let PeriodArgs {
             lease_duration_ms,
@@ -75,7 +84,8 @@ impl Config {
             certificate_seconds,
             drain_seconds: _,
         } = args.periods;
-        if lease_renew_deadline_ms >= lease_duration_ms || lease_retry_ms >= lease_renew_deadline_ms {
+        if lease_renew_deadline_ms >= lease_duration_ms || lease_retry_ms >= lease_renew_deadline_ms
+        {
             return Err(ConfigError::Lease {
                 deadline: lease_renew_deadline_ms,
                 retry: lease_retry_ms,
@@ -86,15 +96,29 @@ impl Config {
         let service = |port: u16| format!("segment-hub.{}.svc:{port}", args.listen.namespace);
         let address = |flag, given: &Option<String>, port| match given {
             Some(value) if host_of(value).is_some() => Ok(value.clone()),
-            Some(value) => Err(ConfigError::Address { flag, value: value.clone() }),
+            Some(value) => Err(ConfigError::Address {
+                flag,
+                value: value.clone(),
+            }),
             None => Ok(service(port)),
         };
         Ok(Self {
-            agents_address: address("--public-agents-address", &args.listen.public_agents_address, 8443)?,
-            users_address: address("--public-users-address", &args.listen.public_users_address, 9443)?,
+            agents_address: address(
+                "--public-agents-address",
+                &args.listen.public_agents_address,
+                8443,
+            )?,
+            users_address: address(
+                "--public-users-address",
+                &args.listen.public_users_address,
+                9443,
+            )?,
             defaults,
             settings: Settings {
-                strategy: Strategy { progress_deadline: seconds(progress_deadline_seconds), ..Strategy::default() },
+                strategy: Strategy {
+                    progress_deadline: seconds(progress_deadline_seconds),
+                    ..Strategy::default()
+                },
                 settle: seconds(settle_seconds),
                 stale_after: seconds(stale_seconds),
             },
@@ -118,7 +142,11 @@ impl Config {
             "localhost".to_owned(),
             "127.0.0.1".to_owned(),
         ];
-        names.extend([&self.agents_address, &self.users_address].into_iter().filter_map(|a| host_of(a)));
+        names.extend(
+            [&self.agents_address, &self.users_address]
+                .into_iter()
+                .filter_map(|a| host_of(a)),
+        );
         names.sort();
         names.dedup();
         names
@@ -139,16 +167,35 @@ mod tests {
     use clap::Parser;
 
     fn config(flags: &[&str], environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        let args = Args::try_parse_from(std::iter::once("segment-hub").chain(flags.iter().copied())).unwrap();
-        Config::new(args, environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+        let args =
+            Args::try_parse_from(std::iter::once("segment-hub").chain(flags.iter().copied()))
+                .unwrap();
+        Config::new(
+            args,
+            environment
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+        )
     }
 
     #[test]
     fn what_cannot_work_is_refused_by_name_before_the_start() {
         for (flags, environment, named) in [
-            (&["--lease-renew-deadline-ms", "9000"][..], &[][..], "--lease-renew-deadline-ms (9000)"),
-            (&["--public-agents-address", "hub"], &[], "--public-agents-address"),
-            (&["--public-users-address", "hub:0"], &[], "--public-users-address"),
+            (
+                &["--lease-renew-deadline-ms", "9000"][..],
+                &[][..],
+                "--lease-renew-deadline-ms (9000)",
+            ),
+            (
+                &["--public-agents-address", "hub"],
+                &[],
+                "--public-agents-address",
+            ),
+            (
+                &["--public-users-address", "hub:0"],
+                &[],
+                "--public-users-address",
+            ),
             (&[], &[("DB_TYPE", "oracle")], "DB_TYPE"),
         ] {
             let error = config(flags, environment).unwrap_err().to_string();
@@ -158,7 +205,12 @@ mod tests {
 
     #[test]
     fn the_certificates_carry_the_names_that_are_dialled() {
-        let names = config(&["--public-agents-address", "hub.corp:8443"], &[]).unwrap().server_names();
-        assert!(names.contains(&"hub.corp".to_owned()) && names.contains(&"segment-hub.segment-system.svc".to_owned()));
+        let names = config(&["--public-agents-address", "hub.corp:8443"], &[])
+            .unwrap()
+            .server_names();
+        assert!(
+            names.contains(&"hub.corp".to_owned())
+                && names.contains(&"segment-hub.segment-system.svc".to_owned())
+        );
     }
 }

@@ -92,7 +92,12 @@ pub struct Effects {
 
 impl Effects {
     /// Runs until `shutdown` or the queue's end.
-    pub async fn run(self, mut queue: mpsc::Receiver<Effect>, tasks: Tasks, shutdown: CancellationToken) {
+    pub async fn run(
+        self,
+        mut queue: mpsc::Receiver<Effect>,
+        tasks: Tasks,
+        shutdown: CancellationToken,
+    ) {
         let seats = Arc::new(Semaphore::new(CONCURRENT));
         let waiting = Arc::new(Semaphore::new(REVISIONS_WAITING));
         loop {
@@ -105,7 +110,9 @@ impl Effects {
             };
             let later = matches!(effect, Effect::KeepRevision { .. });
             let places = if later { &waiting } else { &seats };
-            let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
+            let Ok(place) = Arc::clone(places).acquire_owned().await else {
+                return;
+            };
             let (this, shutdown, seats) = (self.clone(), shutdown.clone(), Arc::clone(&seats));
             let work = async move {
                 if later {
@@ -149,10 +156,16 @@ impl Effects {
 
     async fn once(&self, effect: &Effect) -> Result<(), ApiError> {
         match effect {
-            Effect::AddFinalizer { key, resource_version, finalizers } => {
-                finalizer::set(&self.client, key, resource_version, finalizers).await
-            }
-            Effect::Bury { tombstone, resource_version, finalizers } => {
+            Effect::AddFinalizer {
+                key,
+                resource_version,
+                finalizers,
+            } => finalizer::set(&self.client, key, resource_version, finalizers).await,
+            Effect::Bury {
+                tombstone,
+                resource_version,
+                finalizers,
+            } => {
                 self.tombstones.write(tombstone).await?;
                 AuditLine {
                     time: jiff::Timestamp::now(),
@@ -164,7 +177,13 @@ impl Effects {
                     result: AuditResult::Done,
                 }
                 .emit();
-                finalizer::set(&self.client, &tombstone.key, resource_version, &finalizer::without(finalizers)).await?;
+                finalizer::set(
+                    &self.client,
+                    &tombstone.key,
+                    resource_version,
+                    &finalizer::without(finalizers),
+                )
+                .await?;
                 self.tell(Event::Buried(tombstone.clone())).await;
                 Ok(())
             }
@@ -199,10 +218,13 @@ impl Effects {
                         });
                     match parsed {
                         Ok(parsed) => {
-                            self.tell(Event::LastGood(key.clone(), Arc::new(parsed))).await;
+                            self.tell(Event::LastGood(key.clone(), Arc::new(parsed)))
+                                .await;
                             return Ok(());
                         }
-                        Err(error) => tracing::warn!(segment = %key, error, "a stored revision can't be used"),
+                        Err(error) => {
+                            tracing::warn!(segment = %key, error, "a stored revision can't be used")
+                        }
                     }
                 }
                 Ok(())
@@ -223,13 +245,15 @@ impl Effects {
         if let Some(watched) = watch::segment(live) {
             self.tell(Event::Segment(Box::new(watched))).await;
         }
-        let clusters: Api<kube::core::DynamicObject> = Api::all_with(self.client.clone(), &watch::cluster_resource());
+        let clusters: Api<kube::core::DynamicObject> =
+            Api::all_with(self.client.clone(), &watch::cluster_resource());
         let what = format!("GET cluster {cluster}");
         let live = backoff::call(CALL_LIMIT, what, clusters.get(cluster.as_str())).await?;
         if let Some(seen) = watch::cluster(live) {
             self.tell(Event::Cluster(Box::new(seen))).await;
         }
-        self.tell(Event::Verified(segment.clone(), cluster.clone())).await;
+        self.tell(Event::Verified(segment.clone(), cluster.clone()))
+            .await;
         Ok(())
     }
 

@@ -132,7 +132,8 @@ impl Slots {
     /// Waits until there is something, and takes all of it.
     pub async fn take(&self) -> BTreeMap<KeyHash, Option<Desired>> {
         loop {
-            let taken = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            let taken =
+                std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
             if !taken.is_empty() {
                 return taken;
             }
@@ -236,7 +237,11 @@ pub struct FleetEnds {
 }
 
 /// Makes the task and its ends. Tombstones are those read at the start: they count before the first list.
-pub fn fleet(mut index: FleetIndex, tombstones: Vec<Tombstone>, metrics: FleetMetrics) -> (FleetTask, FleetEnds) {
+pub fn fleet(
+    mut index: FleetIndex,
+    tombstones: Vec<Tombstone>,
+    metrics: FleetMetrics,
+) -> (FleetTask, FleetEnds) {
     for tombstone in tombstones {
         index.apply_tombstone(tombstone);
     }
@@ -262,7 +267,11 @@ pub fn fleet(mut index: FleetIndex, tombstones: Vec<Tombstone>, metrics: FleetMe
         verifying: BTreeSet::new(),
     };
     let ends = FleetEnds {
-        fleet: Fleet { index, events: events_in, version: version_out },
+        fleet: Fleet {
+            index,
+            events: events_in,
+            version: version_out,
+        },
         listed: listed_out,
         effects: effects_out,
         status: status_out,
@@ -347,7 +356,8 @@ impl FleetTask {
                 age >= window && age < window + jiff::SignedDuration::from_secs(3)
             };
             for (name, cluster) in index.clusters() {
-                if !cluster.is_connected() && just(cluster.since.unwrap_or_else(|| index.started())) {
+                if !cluster.is_connected() && just(cluster.since.unwrap_or_else(|| index.started()))
+                {
                     changed.clusters.insert(name.clone());
                     changed.segments.extend(cluster.segments.iter().cloned());
                 }
@@ -370,7 +380,9 @@ impl FleetTask {
         effects: &mut Vec<Effect>,
     ) -> Changed {
         match event {
-            Event::Segment(_) | Event::SegmentGone(..) | Event::Segments(_) if !self.clusters_listed => {
+            Event::Segment(_) | Event::SegmentGone(..) | Event::Segments(_)
+                if !self.clusters_listed =>
+            {
                 self.early.push(event);
                 Changed::default()
             }
@@ -441,7 +453,11 @@ impl FleetTask {
                 let _gone = reply.send(index.remembered(&cluster));
                 Changed::default()
             }
-            Event::Stream { cluster, session, what } => self.stream(index, &cluster, session, what, now),
+            Event::Stream {
+                cluster,
+                session,
+                what,
+            } => self.stream(index, &cluster, session, what, now),
         }
     }
 
@@ -455,14 +471,25 @@ impl FleetTask {
     ) -> Changed {
         let seen = watched.seen;
         let (key, uid) = (seen.key.clone(), seen.uid);
-        notes.push(StatusNote::Segment(key.clone(), Some((uid, watched.status))));
-        let before = index.segments().get(&key).and_then(|s| (s.uid == uid).then(|| s.revision())).flatten();
+        notes.push(StatusNote::Segment(
+            key.clone(),
+            Some((uid, watched.status)),
+        ));
+        let before = index
+            .segments()
+            .get(&key)
+            .and_then(|s| (s.uid == uid).then(|| s.revision()))
+            .flatten();
         let deleting = seen.deleting;
         let refused = seen.parsed.is_err();
         let parsed = seen.parsed.as_ref().ok().cloned();
         let changed = index.apply_segment(seen, now);
         if deleting {
-            if !watched.finalizers.iter().any(|f| f == segment_core::names::FINALIZER) {
+            if !watched
+                .finalizers
+                .iter()
+                .any(|f| f == segment_core::names::FINALIZER)
+            {
                 return changed;
             }
             // The newest look at it, whether or not a tombstone is there already from before a restart.
@@ -501,8 +528,17 @@ impl FleetTask {
         now: jiff::Timestamp,
         notes: &mut Vec<StatusNote>,
     ) -> Changed {
-        notes.push(StatusNote::Cluster(seen.view.name.clone(), Some(seen.status)));
-        index.apply_cluster(seen.view, seen.generation, seen.created, seen.bound_uid, now)
+        notes.push(StatusNote::Cluster(
+            seen.view.name.clone(),
+            Some(seen.status),
+        ));
+        index.apply_cluster(
+            seen.view,
+            seen.generation,
+            seen.created,
+            seen.bound_uid,
+            now,
+        )
     }
 
     fn stream(
@@ -514,12 +550,24 @@ impl FleetTask {
         now: jiff::Timestamp,
     ) -> Changed {
         match what {
-            StreamEvent::Greeted(hello, went_back) => index.connected(cluster, session, &hello, went_back, now),
+            StreamEvent::Greeted(hello, went_back) => {
+                index.connected(cluster, session, &hello, went_back, now)
+            }
             StreamEvent::Inventory(held, slots) => {
                 let mut changed = index.inventory(cluster, session, held, now);
                 changed.extend(index.settle(now));
-                if index.clusters().get(cluster).is_some_and(|c| c.session == Some(session)) {
-                    slots.put(index.desired_set(cluster).items.into_iter().map(|(key, want)| (key, Some(want))));
+                if index
+                    .clusters()
+                    .get(cluster)
+                    .is_some_and(|c| c.session == Some(session))
+                {
+                    slots.put(
+                        index
+                            .desired_set(cluster)
+                            .items
+                            .into_iter()
+                            .map(|(key, want)| (key, Some(want))),
+                    );
                     slots.notify.notify_one();
                     self.streams.insert(cluster.clone(), (session, slots));
                 }
@@ -531,7 +579,11 @@ impl FleetTask {
             StreamEvent::Health(health) => index.health(cluster, session, health),
             StreamEvent::IdentityConflict(said) => index.identity_conflict(cluster, said),
             StreamEvent::Ended => {
-                if self.streams.get(cluster).is_some_and(|(newest, _)| *newest == session) {
+                if self
+                    .streams
+                    .get(cluster)
+                    .is_some_and(|(newest, _)| *newest == session)
+                {
                     self.streams.remove(cluster);
                 }
                 index.disconnected(cluster, session, now)
@@ -574,7 +626,10 @@ impl FleetTask {
             let _ending = self.status.send(note).await;
         }
         if !changed.segments.is_empty() || !changed.clusters.is_empty() {
-            let _ending = self.status.send(StatusNote::Changed(changed.segments, changed.clusters)).await;
+            let _ending = self
+                .status
+                .send(StatusNote::Changed(changed.segments, changed.clusters))
+                .await;
         }
         for effect in effects {
             let _ending = self.effects.send(effect).await;

@@ -30,22 +30,34 @@ pub struct Term {
 impl Term {
     /// For a process with this random id.
     pub fn new(instance: InstanceId) -> Self {
-        Self { instance, previous: Arc::default() }
+        Self {
+            instance,
+            previous: Arc::default(),
+        }
     }
 
     /// How far earlier terms came: to be recorded in the hub's identity.
     pub fn previous(&self) -> Vec<Watermark> {
-        self.previous.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.previous
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The annotations of one write.
-    pub fn annotations(&self, old: &Annotations, transition: Transition, now: Timestamp) -> Annotations {
+    pub fn annotations(
+        &self,
+        old: &Annotations,
+        transition: Transition,
+        now: Timestamp,
+    ) -> Annotations {
         let number = |key: &str| old.get(key).and_then(|text| text.parse::<u64>().ok());
         let mut new = BTreeMap::new();
         match transition {
             Transition::Acquire => {
                 let stored = number(ANNOTATION_TERM);
-                let mut previous = parse_previous(old.get(ANNOTATION_PREVIOUS).map_or("", String::as_str));
+                let mut previous =
+                    parse_previous(old.get(ANNOTATION_PREVIOUS).map_or("", String::as_str));
                 if let (Some(term), Some(n)) = (stored, number(ANNOTATION_N)) {
                     previous.push(Watermark { term, n });
                 }
@@ -79,7 +91,10 @@ fn parse_previous(text: &str) -> Vec<Watermark> {
     text.split_whitespace()
         .filter_map(|pair| {
             let (term, n) = pair.split_once(':')?;
-            Some(Watermark { term: term.parse().ok()?, n: n.parse().ok()? })
+            Some(Watermark {
+                term: term.parse().ok()?,
+                n: n.parse().ok()?,
+            })
         })
         .collect()
 }
@@ -96,9 +111,10 @@ fn write_previous(terms: &[Watermark]) -> String {
 pub async fn follow(mut lease: watch::Receiver<LeaseState>, memory: &watch::Sender<HubMemory>) {
     loop {
         let n = match &*lease.borrow_and_update() {
-            LeaseState::Held { annotations, .. } => {
-                annotations.get(ANNOTATION_N).and_then(|n| n.parse::<u64>().ok()).unwrap_or(0)
-            }
+            LeaseState::Held { annotations, .. } => annotations
+                .get(ANNOTATION_N)
+                .and_then(|n| n.parse::<u64>().ok())
+                .unwrap_or(0),
             LeaseState::Standby { .. } => 0,
             LeaseState::Lost { .. } => return,
         };
@@ -151,6 +167,10 @@ mod tests {
         let third = Term::new(InstanceId([3; 16]));
         stored.extend(third.annotations(&stored.clone(), Transition::Acquire, at(300)));
         let expected = [Watermark { term: 100, n: 3 }, Watermark { term: 101, n: 0 }];
-        assert_eq!(third.previous(), expected, "a leader that died at once loses nothing");
+        assert_eq!(
+            third.previous(),
+            expected,
+            "a leader that died at once loses nothing"
+        );
     }
 }

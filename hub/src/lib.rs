@@ -6,12 +6,12 @@ pub mod args;
 pub mod config;
 pub mod run;
 
-pub mod watch;
-pub mod fleet;
 pub mod effects;
+pub mod fleet;
+pub mod leader;
 pub mod status_writer;
 pub mod store;
-pub mod leader;
+pub mod watch;
 
 pub mod agents;
 pub mod enrolment;

@@ -21,8 +21,16 @@ impl FleetMetrics {
         let registry = registry.sub_registry_with_prefix("segment_fleet");
         registry.register("segments", "Segments known", metrics.segments.clone());
         registry.register("clusters", "Clusters known", metrics.clusters.clone());
-        registry.register("clusters_connected", "Clusters with an open stream", metrics.connected.clone());
-        registry.register("tombstones", "Deleted Segments still owed to clusters", metrics.tombstones.clone());
+        registry.register(
+            "clusters_connected",
+            "Clusters with an open stream",
+            metrics.connected.clone(),
+        );
+        registry.register(
+            "tombstones",
+            "Deleted Segments still owed to clusters",
+            metrics.tombstones.clone(),
+        );
         metrics
     }
 
@@ -31,7 +39,13 @@ impl FleetMetrics {
         let size = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         self.segments.set(size(index.segments().len()));
         self.clusters.set(size(index.clusters().len()));
-        self.connected.set(size(index.clusters().values().filter(|c| c.is_connected()).count()));
+        self.connected.set(size(
+            index
+                .clusters()
+                .values()
+                .filter(|c| c.is_connected())
+                .count(),
+        ));
         self.tombstones.set(size(index.tombstones().len()));
     }
 }
@@ -56,8 +70,16 @@ impl AgentsMetrics {
         let registry = registry.sub_registry_with_prefix("segment_agents");
         registry.register("streams", "Streams opened", metrics.streams.clone());
         registry.register("orders", "Orders sent", metrics.orders.clone());
-        registry.register("refused", "Streams and enrolments refused", metrics.refused.clone());
-        registry.register("certificates", "Certificates issued or renewed", metrics.certificates.clone());
+        registry.register(
+            "refused",
+            "Streams and enrolments refused",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "certificates",
+            "Certificates issued or renewed",
+            metrics.certificates.clone(),
+        );
         metrics
     }
 }
@@ -76,8 +98,16 @@ impl StatusMetrics {
     pub fn register(registry: &mut Registry) -> Self {
         let metrics = Self::default();
         let registry = registry.sub_registry_with_prefix("segment_status");
-        registry.register("writes", "Status writes that succeeded", metrics.writes.clone());
-        registry.register("failures", "Status writes that were refused or failed", metrics.failures.clone());
+        registry.register(
+            "writes",
+            "Status writes that succeeded",
+            metrics.writes.clone(),
+        );
+        registry.register(
+            "failures",
+            "Status writes that were refused or failed",
+            metrics.failures.clone(),
+        );
         metrics
     }
 }

@@ -52,7 +52,10 @@ const SERVER_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let signals = Signals::install()?;
     let tasks = Tasks::new();
-    let running = signals.run(&tasks, Duration::from_secs(config.args.periods.drain_seconds.into()));
+    let running = signals.run(
+        &tasks,
+        Duration::from_secs(config.args.periods.drain_seconds.into()),
+    );
     tokio::pin!(running);
 
     let mut registry = Registry::with_prefix("");
@@ -74,22 +77,34 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         LeaseParams {
             namespace: config.args.listen.namespace.clone(),
             name: names::HUB_LEASE.to_owned(),
-            identity: Identity { pod: config.args.listen.pod_name.clone(), instance: instance.to_string() },
+            identity: Identity {
+                pod: config.args.listen.pod_name.clone(),
+                instance: instance.to_string(),
+            },
             times: config.lease,
         },
     );
     let mut annotate = {
         let term = term.clone();
-        move |old: &BTreeMap<String, String>, transition| term.annotations(old, transition, Timestamp::now())
+        move |old: &BTreeMap<String, String>, transition| {
+            term.annotations(old, transition, Timestamp::now())
+        }
     };
-    tracing::info!(namespace = config.args.listen.namespace, "standing for the Lease");
+    tracing::info!(
+        namespace = config.args.listen.namespace,
+        "standing for the Lease"
+    );
     let stop = tasks.shutdown_token();
     let held = tokio::select! {
         ended = &mut running => return ended.map_err(Into::into),
         held = lease.acquire(&mut annotate, &stop) => held?,
     };
     let Some(held) = held else { return Ok(()) };
-    let office = Office { term, held, lease: lease.watch() };
+    let office = Office {
+        term,
+        held,
+        lease: lease.watch(),
+    };
     let outcome = {
         let never = CancellationToken::new();
         let keep = lease.keep(&mut annotate, &never);
@@ -131,12 +146,20 @@ async fn lead(
     ready: ReadyHandle,
     tasks: &Tasks,
 ) -> anyhow::Result<()> {
-    let Office { term, held, lease: lease_state } = office;
+    let Office {
+        term,
+        held,
+        lease: lease_state,
+    } = office;
     let namespace = config.args.listen.namespace.clone();
     let secrets = HubSecrets {
         identity: StoredSecret::new(client.clone(), &namespace, names::HUB_IDENTITY_SECRET),
         root: StoredSecret::new(client.clone(), &namespace, names::HUB_ROOT_CA_SECRET),
-        intermediate: StoredSecret::new(client.clone(), &namespace, names::HUB_INTERMEDIATE_CA_SECRET),
+        intermediate: StoredSecret::new(
+            client.clone(),
+            &namespace,
+            names::HUB_INTERMEDIATE_CA_SECRET,
+        ),
     };
     let now = Timestamp::now();
     let (_, authority) = load_or_create(&secrets, now).await?;
@@ -145,15 +168,35 @@ async fn lead(
     let fence = term
         .fence(identity.era, &held.annotations)
         .ok_or_else(|| anyhow!("the Lease has no term although it was just taken"))?;
-    let (memory, memory_seen) = watch_channel::channel(HubMemory { fence, n: 0, old_terms: identity.old_terms });
+    let (memory, memory_seen) = watch_channel::channel(HubMemory {
+        fence,
+        n: 0,
+        old_terms: identity.old_terms,
+    });
     let memory = Arc::new(memory);
-    tasks.spawn_child("watermark", follow(lease_state.clone(), Arc::clone(&memory)));
+    tasks.spawn_child(
+        "watermark",
+        follow(lease_state.clone(), Arc::clone(&memory)),
+    );
     tracing::info!(hub = %identity.hub_id, fence = %fence, "leading");
 
-    let book = EnrolmentStore::load(StoredSecret::new(client.clone(), &namespace, names::HUB_ENROLMENT_SECRET)).await?;
+    let book = EnrolmentStore::load(StoredSecret::new(
+        client.clone(),
+        &namespace,
+        names::HUB_ENROLMENT_SECRET,
+    ))
+    .await?;
     let tombstones = Tombstones::new(client.clone(), &namespace);
-    let buried = tombstones.list().await.context("tombstones can't be listed")?;
-    let index = FleetIndex::new(identity.hub_id.clone(), config.defaults.clone(), config.settings, now);
+    let buried = tombstones
+        .list()
+        .await
+        .context("tombstones can't be listed")?;
+    let index = FleetIndex::new(
+        identity.hub_id.clone(),
+        config.defaults.clone(),
+        config.settings,
+        now,
+    );
     let (task, mut ends) = fleet(index, buried, metrics.fleet);
     tasks.spawn("fleet", task.run(tasks.shutdown_token()));
     let effects = Effects {
@@ -162,7 +205,10 @@ async fn lead(
         fleet: ends.fleet.clone(),
         defaults: config.defaults.clone(),
     };
-    tasks.spawn("effects", effects.run(ends.effects, tasks.clone(), tasks.shutdown_token()));
+    tasks.spawn(
+        "effects",
+        effects.run(ends.effects, tasks.clone(), tasks.shutdown_token()),
+    );
     let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), metrics.status);
     tasks.spawn("status", writer.run(ends.status, tasks.shutdown_token()));
     let segments = watch::segments(client.clone(), ends.fleet.clone());
@@ -176,8 +222,23 @@ async fn lead(
     tracing::info!("every list is complete");
 
     let key = server_key(&config, &authority)?;
-    let gate = Gate { hub: identity.hub_id.clone(), book: book.clone(), fleet: ends.fleet.clone() };
-    serve_agents(&config, tasks, &key, &authority, gate, &memory_seen, lease_state, &client, metrics.agents).await?;
+    let gate = Gate {
+        hub: identity.hub_id.clone(),
+        book: book.clone(),
+        fleet: ends.fleet.clone(),
+    };
+    serve_agents(
+        &config,
+        tasks,
+        &key,
+        &authority,
+        gate,
+        &memory_seen,
+        lease_state,
+        &client,
+        metrics.agents,
+    )
+    .await?;
     let handle = HubHandle {
         hub: identity.hub_id.clone(),
         pod: config.args.listen.pod_name.clone(),
@@ -190,21 +251,40 @@ async fn lead(
         identity: secrets.identity.clone(),
         memory,
     };
-    users::start(handle, config.args.listen.users_addr, Arc::clone(&key), tasks).await?;
-    tasks.spawn("server certificates", renew_server_key(config.clone(), Arc::clone(&authority), key, tasks.shutdown_token()));
+    users::start(
+        handle,
+        config.args.listen.users_addr,
+        Arc::clone(&key),
+        tasks,
+    )
+    .await?;
+    tasks.spawn(
+        "server certificates",
+        renew_server_key(
+            config.clone(),
+            Arc::clone(&authority),
+            key,
+            tasks.shutdown_token(),
+        ),
+    );
     let facts = BTreeMap::from([
         ("agents".to_owned(), config.agents_address.clone()),
         ("users".to_owned(), config.users_address.clone()),
         ("ca.crt".to_owned(), authority.root_pem().to_owned()),
         ("hubId".to_owned(), identity.hub_id.to_string()),
     ]);
-    info::write(&client, &facts).await.context("where the hub is can't be made known")?;
+    info::write(&client, &facts)
+        .await
+        .context("where the hub is can't be made known")?;
     ready.ready();
     Ok(())
 }
 
 /// A task that knows no end of its own, until the shutdown.
-async fn until<E>(stop: CancellationToken, task: impl Future<Output = Result<(), E>>) -> Result<(), E> {
+async fn until<E>(
+    stop: CancellationToken,
+    task: impl Future<Output = Result<(), E>>,
+) -> Result<(), E> {
     tokio::select! {
         () = stop.cancelled() => Ok(()),
         ended = task => ended,
@@ -218,7 +298,10 @@ async fn follow(
     leader::follow(lease, &memory).await;
 }
 
-#[allow(clippy::too_many_arguments, reason = "the composition root hands every part what it needs, once")]
+#[allow(
+    clippy::too_many_arguments,
+    reason = "the composition root hands every part what it needs, once"
+)]
 async fn serve_agents(
     config: &Config,
     tasks: &Tasks,
@@ -235,23 +318,56 @@ async fn serve_agents(
         .await
         .with_context(|| format!("can't listen on {addr} for agents (--agents-addr)"))?;
     let verifier = Arc::new(AgentVerifier::new(&[authority.root().clone()])?);
-    let connections = incoming(listener, server_config(Arc::clone(key), verifier)?, AcceptLimits::default(), tasks);
-    let sync = Sync::new(gate.clone(), memory.clone(), lease, metrics.clone(), tasks.clone());
-    let enrolment = Enrolment::new(gate, Arc::clone(authority), client.clone(), config.leaf_life, metrics);
-    tasks.spawn("agents", serve(sync, enrolment, connections, tasks.shutdown_token()));
+    let connections = incoming(
+        listener,
+        server_config(Arc::clone(key), verifier)?,
+        AcceptLimits::default(),
+        tasks,
+    );
+    let sync = Sync::new(
+        gate.clone(),
+        memory.clone(),
+        lease,
+        metrics.clone(),
+        tasks.clone(),
+    );
+    let enrolment = Enrolment::new(
+        gate,
+        Arc::clone(authority),
+        client.clone(),
+        config.leaf_life,
+        metrics,
+    );
+    tasks.spawn(
+        "agents",
+        serve(sync, enrolment, connections, tasks.shutdown_token()),
+    );
     Ok(())
 }
 
-fn server_key(config: &Config, authority: &CertificateAuthority) -> anyhow::Result<Arc<ReloadingKey>> {
+fn server_key(
+    config: &Config,
+    authority: &CertificateAuthority,
+) -> anyhow::Result<Arc<ReloadingKey>> {
     let key = ReloadingKey::empty();
     issue_server_key(config, authority, &key)?;
     Ok(Arc::new(key))
 }
 
-fn issue_server_key(config: &Config, authority: &CertificateAuthority, key: &ReloadingKey) -> anyhow::Result<()> {
+fn issue_server_key(
+    config: &Config,
+    authority: &CertificateAuthority,
+    key: &ReloadingKey,
+) -> anyhow::Result<()> {
     let issued = authority.issue_server(&config.server_names(), Timestamp::now(), SERVER_LIFE)?;
-    let private = issued.key_pem.as_deref().ok_or_else(|| anyhow!("a server certificate without a key"))?;
-    key.replace(certified_key(issued.chain_pem.as_bytes(), private.as_bytes())?);
+    let private = issued
+        .key_pem
+        .as_deref()
+        .ok_or_else(|| anyhow!("a server certificate without a key"))?;
+    key.replace(certified_key(
+        issued.chain_pem.as_bytes(),
+        private.as_bytes(),
+    )?);
     Ok(())
 }
 

@@ -110,17 +110,28 @@ impl StatusWriter {
     fn changed(&mut self, segments: BTreeSet<SegmentKey>, clusters: BTreeSet<ClusterName>) {
         let now = Instant::now();
         for key in segments {
-            let at = self.last_segment.get(&key).map_or(now, |last| (*last + PER_OBJECT).max(now));
+            let at = self
+                .last_segment
+                .get(&key)
+                .map_or(now, |last| (*last + PER_OBJECT).max(now));
             self.due_segments.entry(key).or_insert(at);
         }
         for name in clusters {
-            let at = self.last_cluster.get(&name).map_or(now, |last| (*last + PER_OBJECT).max(now));
+            let at = self
+                .last_cluster
+                .get(&name)
+                .map_or(now, |last| (*last + PER_OBJECT).max(now));
             self.due_clusters.entry(name).or_insert(at);
         }
     }
 
     fn next_due(&self) -> Option<Instant> {
-        let first = self.due_segments.values().chain(self.due_clusters.values()).min().copied()?;
+        let first = self
+            .due_segments
+            .values()
+            .chain(self.due_clusters.values())
+            .min()
+            .copied()?;
         let missing = 1.0 - self.tokens;
         if missing > 0.0 {
             let refill = self.refilled + Duration::from_secs_f64(missing / f64::from(PER_SECOND));
@@ -161,8 +172,15 @@ impl StatusWriter {
 
     /// False when the budget is used up; what is due stays due.
     async fn write_segment(&mut self, key: &SegmentKey, all: bool) -> bool {
-        let Some((uid, stands)) = self.segments.get(key).cloned() else { return true };
-        let Some(status) = segment_status(&self.fleet.index(), key, stands.as_ref(), jiff::Timestamp::now()) else {
+        let Some((uid, stands)) = self.segments.get(key).cloned() else {
+            return true;
+        };
+        let Some(status) = segment_status(
+            &self.fleet.index(),
+            key,
+            stands.as_ref(),
+            jiff::Timestamp::now(),
+        ) else {
             return true;
         };
         if !all && !self.take_token() {
@@ -193,8 +211,15 @@ impl StatusWriter {
     }
 
     async fn write_cluster(&mut self, name: &ClusterName, all: bool) -> bool {
-        let Some(stands) = self.clusters.get(name).cloned() else { return true };
-        let Some(status) = cluster_status(&self.fleet.index(), name, stands.as_ref(), jiff::Timestamp::now()) else {
+        let Some(stands) = self.clusters.get(name).cloned() else {
+            return true;
+        };
+        let Some(status) = cluster_status(
+            &self.fleet.index(),
+            name,
+            stands.as_ref(),
+            jiff::Timestamp::now(),
+        ) else {
             return true;
         };
         if !all && !self.take_token() {

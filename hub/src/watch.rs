@@ -56,7 +56,11 @@ pub async fn segments(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
         match event {
             watcher::Event::Init => listing = Vec::new(),
             watcher::Event::InitApply(object) => listing.extend(segment(object)),
-            watcher::Event::InitDone => fleet.tell(Event::Segments(std::mem::take(&mut listing))).await?,
+            watcher::Event::InitDone => {
+                fleet
+                    .tell(Event::Segments(std::mem::take(&mut listing)))
+                    .await?
+            }
             watcher::Event::Apply(object) => {
                 if let Some(watched) = segment(object) {
                     fleet.tell(Event::Segment(Box::new(watched))).await?;
@@ -64,7 +68,9 @@ pub async fn segments(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
             }
             watcher::Event::Delete(object) => {
                 if let Some(watched) = segment(object) {
-                    fleet.tell(Event::SegmentGone(watched.seen.key, watched.seen.uid)).await?;
+                    fleet
+                        .tell(Event::SegmentGone(watched.seen.key, watched.seen.uid))
+                        .await?;
                 }
             }
         }
@@ -84,14 +90,20 @@ pub async fn clusters(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
         match event {
             watcher::Event::Init => listing = Vec::new(),
             watcher::Event::InitApply(object) => listing.extend(cluster(object)),
-            watcher::Event::InitDone => fleet.tell(Event::Clusters(std::mem::take(&mut listing))).await?,
+            watcher::Event::InitDone => {
+                fleet
+                    .tell(Event::Clusters(std::mem::take(&mut listing)))
+                    .await?
+            }
             watcher::Event::Apply(object) => {
                 if let Some(seen) = cluster(object) {
                     fleet.tell(Event::Cluster(Box::new(seen))).await?;
                 }
             }
             watcher::Event::Delete(object) => {
-                if let Ok(name) = ClusterName::new(object.metadata.name.as_deref().unwrap_or_default()) {
+                if let Ok(name) =
+                    ClusterName::new(object.metadata.name.as_deref().unwrap_or_default())
+                {
                     fleet.tell(Event::ClusterGone(name)).await?;
                 }
             }
@@ -105,7 +117,8 @@ fn guarded<K: Resource>(
     what: &'static str,
     events: impl Stream<Item = watcher::Result<watcher::Event<K>>>,
 ) -> impl Stream<Item = watcher::Event<K>> {
-    let mut pause = segment_runtime::backoff::Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
+    let mut pause =
+        segment_runtime::backoff::Backoff::new(Duration::from_millis(250), Duration::from_secs(15));
     events
         .then(move |event| {
             let wait = match &event {
@@ -148,7 +161,11 @@ pub fn segment(object: DynamicObject) -> Option<WatchedSegment> {
             (parse(&segment).map(Arc::new), status)
         }
         Err(error) => (
-            Err(vec![Finding::error(Code::InvalidValue, "spec", format!("can't be read: {error}"))]),
+            Err(vec![Finding::error(
+                Code::InvalidValue,
+                "spec",
+                format!("can't be read: {error}"),
+            )]),
             None,
         ),
     };

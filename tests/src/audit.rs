@@ -94,8 +94,10 @@ pub struct Status {
 impl Event {
     /// Whether it changed something, or tried to: dry-runs did not.
     pub fn is_write(&self) -> bool {
-        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
-            && !self.uri.contains("dryRun=")
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        ) && !self.uri.contains("dryRun=")
     }
 
     /// Whether it was answered with success.
@@ -105,8 +107,16 @@ impl Event {
 
     /// `resource` or `resource/subresource`.
     pub fn resource(&self) -> String {
-        let Object { resource, subresource, .. } = &self.object_ref;
-        if subresource.is_empty() { resource.clone() } else { format!("{resource}/{subresource}") }
+        let Object {
+            resource,
+            subresource,
+            ..
+        } = &self.object_ref;
+        if subresource.is_empty() {
+            resource.clone()
+        } else {
+            format!("{resource}/{subresource}")
+        }
     }
 
     /// One line for a message: who did what, with which answer.
@@ -132,7 +142,10 @@ impl AuditLog {
     /// The same log from now on.
     pub fn mark(&self) -> Self {
         let from = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
-        Self { file: self.file.clone(), from }
+        Self {
+            file: self.file.clone(),
+            from,
+        }
     }
 
     /// Its file.
@@ -142,7 +155,8 @@ impl AuditLog {
 
     /// All events that are complete, and `keep` keeps. The log may be written at the same time: half a line is left out.
     pub fn events(&self, keep: impl Fn(&Event) -> bool) -> Result<Vec<Event>> {
-        let mut file = std::fs::File::open(&self.file).with_context(|| format!("open {}", self.file.display()))?;
+        let mut file = std::fs::File::open(&self.file)
+            .with_context(|| format!("open {}", self.file.display()))?;
         file.seek(SeekFrom::Start(self.from))?;
         let mut reader = BufReader::new(file);
         let mut found = Vec::new();
@@ -153,7 +167,9 @@ impl AuditLog {
                 return Ok(found);
             }
             // A mark may stand inside of a line that was being written.
-            let Ok(event) = serde_json::from_str::<Event>(&line) else { continue };
+            let Ok(event) = serde_json::from_str::<Event>(&line) else {
+                continue;
+            };
             if event.stage == "ResponseComplete" && keep(&event) {
                 found.push(event);
             }
@@ -162,12 +178,18 @@ impl AuditLog {
 
     /// Writes on batch resources by a user; a dry-run is none.
     pub fn batch_writes(&self, user: &str) -> Result<Vec<Event>> {
-        self.events(|event| event.is_write() && event.object_ref.api_group == "batch" && event.user.username == user)
+        self.events(|event| {
+            event.is_write() && event.object_ref.api_group == "batch" && event.user.username == user
+        })
     }
 
     /// Deletes of CronJobs by a user.
     pub fn deletes(&self, user: &str) -> Result<Vec<Event>> {
-        Ok(self.batch_writes(user)?.into_iter().filter(|event| event.verb.starts_with("delete")).collect())
+        Ok(self
+            .batch_writes(user)?
+            .into_iter()
+            .filter(|event| event.verb.starts_with("delete"))
+            .collect())
     }
 
     /// What a user was refused with 403.
@@ -177,11 +199,19 @@ impl AuditLog {
 
     /// All users.
     pub fn users(&self) -> Result<BTreeSet<String>> {
-        Ok(self.events(|_| true)?.into_iter().map(|event| event.user.username).collect())
+        Ok(self
+            .events(|_| true)?
+            .into_iter()
+            .map(|event| event.user.username)
+            .collect())
     }
 }
 
 /// The events as lines, for messages.
 pub fn lines(events: &[Event]) -> String {
-    events.iter().map(Event::line).collect::<Vec<_>>().join("\n")
+    events
+        .iter()
+        .map(Event::line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }

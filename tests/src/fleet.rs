@@ -33,7 +33,9 @@ pub type Wanted<'a> = (&'a str, &'a [(&'a str, &'a str)]);
 pub fn state() -> Result<PathBuf> {
     match std::env::var_os("SEGMENT_E2E_DIR") {
         Some(dir) => Ok(PathBuf::from(dir)),
-        None => Ok(paths::target()?.join("e2e").join(std::process::id().to_string())),
+        None => Ok(paths::target()?
+            .join("e2e")
+            .join(std::process::id().to_string())),
     }
 }
 
@@ -87,7 +89,11 @@ impl Stage {
     }
 
     /// On a hub of its own with other flags.
-    pub async fn own_with(name: &str, clusters: &[Wanted<'_>], flags: &[(&str, &str)]) -> Result<Self> {
+    pub async fn own_with(
+        name: &str,
+        clusters: &[Wanted<'_>],
+        flags: &[(&str, &str)],
+    ) -> Result<Self> {
         let own = format!("own-{name}");
         let dir = state()?.join(&own);
         let start = async {
@@ -114,7 +120,8 @@ impl Stage {
             async move {
                 let system = format!("{cluster}-system");
                 let address = hub.agents_address();
-                let agent = Agent::install(plane, &cluster, &system, name, &address, &policy(name)).await?;
+                let agent =
+                    Agent::install(plane, &cluster, &system, name, &address, &policy(name)).await?;
                 let mut labels = labels.to_vec();
                 labels.push(("stage", name));
                 agent.join(hub, &labels).await?;
@@ -123,7 +130,11 @@ impl Stage {
             }
         });
         let agents = futures::future::try_join_all(installs).await?;
-        Ok(Self { name: name.to_owned(), hub, agents })
+        Ok(Self {
+            name: name.to_owned(),
+            hub,
+            agents,
+        })
     }
 
     /// Selects all clusters of this stage and no others.
@@ -171,40 +182,65 @@ impl Stage {
 
     /// Waits until a condition of a Segment has a status and a reason.
     pub async fn says(&self, name: &str, kind: &str, status: &str, reason: &str) -> Result<Value> {
-        wait::until(&format!("Segment {name} says {kind}={status}, {reason}"), wait::SOON, || async {
-            self.check()?;
-            let segment = self.segments().get(name).await?;
-            let found = condition(&segment, kind).with_context(|| format!("status {}", segment["status"]))?;
-            ensure!(found["status"] == status && found["reason"] == reason, "{found}");
-            Ok(found.clone())
-        })
+        wait::until(
+            &format!("Segment {name} says {kind}={status}, {reason}"),
+            wait::SOON,
+            || async {
+                self.check()?;
+                let segment = self.segments().get(name).await?;
+                let found = condition(&segment, kind)
+                    .with_context(|| format!("status {}", segment["status"]))?;
+                ensure!(
+                    found["status"] == status && found["reason"] == reason,
+                    "{found}"
+                );
+                Ok(found.clone())
+            },
+        )
         .await
     }
 
     /// Waits until an agent's cluster has a CronJob that `judge` accepts.
-    pub async fn cron_job(&self, agent: usize, name: &str, judge: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub async fn cron_job(
+        &self,
+        agent: usize,
+        name: &str,
+        judge: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let agent = &self.agents[agent];
-        wait::until(&format!("CronJob {name} on {}", agent.cluster), wait::SOON, || async {
-            self.check()?;
-            let cron_job = agent.cron_jobs().get(name).await?;
-            ensure!(judge(&cron_job), "spec {}", cron_job["spec"]);
-            Ok(cron_job)
-        })
+        wait::until(
+            &format!("CronJob {name} on {}", agent.cluster),
+            wait::SOON,
+            || async {
+                self.check()?;
+                let cron_job = agent.cron_jobs().get(name).await?;
+                ensure!(judge(&cron_job), "spec {}", cron_job["spec"]);
+                Ok(cron_job)
+            },
+        )
         .await
     }
 
     /// Waits until an agent's cluster has no such CronJob.
     pub async fn no_cron_job(&self, agent: usize, name: &str) -> Result<()> {
         let agent = &self.agents[agent];
-        wait::until(&format!("no CronJob {name} on {}", agent.cluster), wait::SOON, || async {
-            ensure!(agent.cron_jobs().find(name).await?.is_none(), "it is there");
-            Ok(())
-        })
+        wait::until(
+            &format!("no CronJob {name} on {}", agent.cluster),
+            wait::SOON,
+            || async {
+                ensure!(agent.cron_jobs().find(name).await?.is_none(), "it is there");
+                Ok(())
+            },
+        )
         .await
     }
 
     /// Fails when the hub has died unasked.
     fn check(&self) -> Result<()> {
-        if self.hub.process.pid().is_ok() { self.hub.process.check() } else { Ok(()) }
+        if self.hub.process.pid().is_ok() {
+            self.hub.process.check()
+        } else {
+            Ok(())
+        }
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 use kube::Client;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::sync::OnceCell;
 
 use crate::control_plane::ControlPlane;
 use crate::objects::Objects;
@@ -22,8 +23,11 @@ use crate::{install, paths, ports, wait};
 pub const NAMESPACE: &str = segment_core::names::SYSTEM_NAMESPACE;
 
 /// What tests shorten.
-pub const PERIODS: [(&str, &str); 3] =
-    [("--settle-seconds", "2"), ("--stale-seconds", "10"), ("--progress-deadline-seconds", "60")];
+pub const PERIODS: [(&str, &str); 3] = [
+    ("--settle-seconds", "2"),
+    ("--stale-seconds", "10"),
+    ("--progress-deadline-seconds", "60"),
+];
 
 /// A hub.
 pub struct Hub {
@@ -36,12 +40,15 @@ pub struct Hub {
     users: u16,
     admin: u16,
     second: u16,
+    ca: OnceCell<PathBuf>,
 }
 
 // Not derived: a client has no debug form.
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("process", &self.process).finish_non_exhaustive()
+        f.debug_struct("Hub")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,11 +77,28 @@ impl Hub {
             format!("--namespace={NAMESPACE}"),
             "--pod-name=segment-hub-0".to_owned(),
         ];
-        arguments.extend(PERIODS.iter().map(|(flag, value)| format!("{flag}={value}")));
+        arguments.extend(
+            PERIODS
+                .iter()
+                .map(|(flag, value)| format!("{flag}={value}")),
+        );
         let log = plane.dir().join("segment-hub.log");
-        let process = Process::new("segment-hub", paths::program("segment-hub")?, arguments, log);
+        let process = Process::new(
+            "segment-hub",
+            paths::program("segment-hub")?,
+            arguments,
+            log,
+        );
         let client = plane.client().await?;
-        Ok(Self { plane, process, client, agents, users, admin, second: ports::free() })
+        Ok(Self {
+            plane,
+            process,
+            client,
+            agents,
+            users,
+            admin,
+            second: ports::free(),
+        })
     }
 
     /// A client of the hub's API server, as its administrator.
@@ -128,9 +152,18 @@ impl Hub {
             format!("--namespace={NAMESPACE}"),
             "--pod-name=segment-hub-1".to_owned(),
         ];
-        arguments.extend(PERIODS.iter().map(|(flag, value)| format!("{flag}={value}")));
+        arguments.extend(
+            PERIODS
+                .iter()
+                .map(|(flag, value)| format!("{flag}={value}")),
+        );
         let log = self.plane.dir().join("segment-hub-1.log");
-        Ok(Process::new("segment-hub-1", paths::program("segment-hub")?, arguments, log))
+        Ok(Process::new(
+            "segment-hub-1",
+            paths::program("segment-hub")?,
+            arguments,
+            log,
+        ))
     }
 
     /// Where agents dial the second replica.
@@ -140,8 +173,13 @@ impl Hub {
 
     /// Holder of the Lease.
     pub async fn leader(&self) -> Result<String> {
-        let lease = Objects::leases(&self.client, NAMESPACE).get("segment-hub").await?;
-        Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+        let lease = Objects::leases(&self.client, NAMESPACE)
+            .get("segment-hub")
+            .await?;
+        Ok(lease["spec"]["holderIdentity"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned())
     }
 
     /// The metrics' text.
@@ -156,23 +194,38 @@ impl Hub {
 
     /// Makes a Cluster and a join token for it. The token carries the pin of the hub's root.
     pub async fn join(&self, cluster: &str, labels: &[(&str, &str)]) -> Result<String> {
-        let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         let labels = labels.join(",");
         let mut arguments = vec!["cluster", "join", cluster, "--wait=false", "-o", "json"];
         if !labels.is_empty() {
             arguments.extend(["--labels", &labels]);
         }
-        let answer = self.segctl()?.run(&arguments).await?.json().context("segctl cluster join")?;
+        let answer = self
+            .segctl()?
+            .run(&arguments)
+            .await?
+            .json()
+            .context("segctl cluster join")?;
         let token = answer["token"].as_str().context("a token in the answer")?;
         let pin = answer["caPin"].as_str().unwrap_or_default();
-        Ok(if token.split('.').count() == 2 { format!("{token}.{pin}") } else { token.to_owned() })
+        Ok(if token.split('.').count() == 2 {
+            format!("{token}.{pin}")
+        } else {
+            token.to_owned()
+        })
     }
 
     /// The hub's root certificate in a file, as a user gets it.
     pub async fn ca_file(&self) -> Result<PathBuf> {
         let file = self.plane.dir().join("hub-ca.pem");
         let text = file.display().to_string();
-        self.segctl()?.run(&["config", "grpcurl", "--ca-file", &text]).await?.ok()?;
+        self.segctl()?
+            .run(&["config", "grpcurl", "--ca-file", &text])
+            .await?
+            .ok()?;
         Ok(file)
     }
 
@@ -186,12 +239,22 @@ impl Hub {
 pub async fn get(port: u16, path: &str) -> Result<(u16, String)> {
     let asked = async {
         let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes())
+            .await?;
         let mut text = String::new();
         stream.read_to_string(&mut text).await?;
-        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).context("an HTTP status")?;
-        let body = text.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned());
+        let status = text
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok())
+            .context("an HTTP status")?;
+        let body = text
+            .split_once("\r\n\r\n")
+            .map_or(String::new(), |(_, body)| body.to_owned());
         Ok((status, body))
     };
-    tokio::time::timeout(Duration::from_secs(5), asked).await.context("no answer within 5 s")?
+    tokio::time::timeout(Duration::from_secs(5), asked)
+        .await
+        .context("no answer within 5 s")?
 }

@@ -16,11 +16,23 @@ use crate::tools::Tool;
 pub async fn render(chart: &str, namespace: &str, values: &Value) -> Result<Vec<Value>> {
     let folder = paths::chart(chart).display().to_string();
     let text = Tool::helm()?
-        .run_with(&["template", chart, &folder, "--namespace", namespace, "--values", "-"], &values.to_string())
+        .run_with(
+            &[
+                "template",
+                chart,
+                &folder,
+                "--namespace",
+                namespace,
+                "--values",
+                "-",
+            ],
+            &values.to_string(),
+        )
         .await?
         .ok()
         .with_context(|| format!("helm template {chart}"))?;
-    let all: Vec<Value> = serde_saphyr::from_multiple(&text).with_context(|| format!("what {chart} renders"))?;
+    let all: Vec<Value> =
+        serde_saphyr::from_multiple(&text).with_context(|| format!("what {chart} renders"))?;
     Ok(all.into_iter().filter(|object| !object.is_null()).collect())
 }
 
@@ -30,7 +42,14 @@ pub async fn apply(plane: &ControlPlane, objects: &[Value]) -> Result<()> {
     plane
         .kubectl()?
         .run_with(
-            &["apply", "--server-side", "--force-conflicts", "--field-manager=helm", "-f", "-"],
+            &[
+                "apply",
+                "--server-side",
+                "--force-conflicts",
+                "--field-manager=helm",
+                "-f",
+                "-",
+            ],
             &list.to_string(),
         )
         .await?
@@ -40,7 +59,11 @@ pub async fn apply(plane: &ControlPlane, objects: &[Value]) -> Result<()> {
 
 /// Makes a namespace that may be there.
 pub async fn namespace(plane: &ControlPlane, name: &str) -> Result<()> {
-    apply(plane, &[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})]).await
+    apply(
+        plane,
+        &[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})],
+    )
+    .await
 }
 
 /// CRDs and hub.
@@ -60,7 +83,10 @@ pub async fn agent(plane: &ControlPlane, namespace: &str, hub: &str, policy: &Va
     let mut objects = without_deployments(render("segment-agent", namespace, &values).await?);
     for object in &mut objects {
         if object["metadata"]["namespace"] == "kube-system" {
-            let name = format!("{}-{namespace}", object["metadata"]["name"].as_str().unwrap_or_default());
+            let name = format!(
+                "{}-{namespace}",
+                object["metadata"]["name"].as_str().unwrap_or_default()
+            );
             object["metadata"]["name"] = json!(name);
             if object["kind"] == "RoleBinding" {
                 object["roleRef"]["name"] = json!(name);
@@ -71,5 +97,8 @@ pub async fn agent(plane: &ControlPlane, namespace: &str, hub: &str, policy: &Va
 }
 
 fn without_deployments(objects: Vec<Value>) -> Vec<Value> {
-    objects.into_iter().filter(|object| object["kind"] != "Deployment").collect()
+    objects
+        .into_iter()
+        .filter(|object| object["kind"] != "Deployment")
+        .collect()
 }

@@ -27,12 +27,18 @@ pub enum Ending {
 }
 
 /// Decides how all Pods of a namespace end, and tells which did.
-pub async fn decide(client: &Client, namespace: &str, labels: &str, ending: Ending) -> Result<Vec<String>> {
+pub async fn decide(
+    client: &Client,
+    namespace: &str,
+    labels: &str,
+    ending: Ending,
+) -> Result<Vec<String>> {
     let pods = Objects::pods(client, namespace);
     let mut done = Vec::new();
     for pod in pods.list(labels).await? {
         let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
-        if matches!(phase, "Succeeded" | "Failed") || (ending == Ending::Runs && phase == "Running") {
+        if matches!(phase, "Succeeded" | "Failed") || (ending == Ending::Runs && phase == "Running")
+        {
             continue;
         }
         pods.patch_status(name(&pod), &status(&pod, ending)).await?;
@@ -61,18 +67,25 @@ impl Kubelet {
                 tokio::time::sleep(Duration::from_millis(300)).await;
             }
         });
-        Self { _task: AbortOnDropHandle::new(task) }
+        Self {
+            _task: AbortOnDropHandle::new(task),
+        }
     }
 }
 
 fn status(pod: &Value, ending: Ending) -> Value {
-    let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
     let (phase, state) = match ending {
         Ending::Runs => ("Running", json!({"running": {"startedAt": now}})),
         Ending::Succeeds => ("Succeeded", terminated(&now, 0)),
         Ending::Fails(code) => ("Failed", terminated(&now, code)),
     };
-    let containers = pod["spec"]["containers"].as_array().cloned().unwrap_or_default();
+    let containers = pod["spec"]["containers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let statuses: Vec<Value> = containers
         .iter()
         .map(|container| {

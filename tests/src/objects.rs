@@ -17,7 +17,12 @@ pub struct Objects {
 }
 
 impl Objects {
-    fn new(client: &Client, namespace: Option<&str>, api: (&str, &str), kind: (&'static str, &'static str)) -> Self {
+    fn new(
+        client: &Client,
+        namespace: Option<&str>,
+        api: (&str, &str),
+        kind: (&'static str, &'static str),
+    ) -> Self {
         let gvk = GroupVersionKind::gvk(api.0, api.1, kind.0);
         let resource = ApiResource::from_gvk_with_plural(&gvk, kind.1);
         let api = match namespace {
@@ -29,17 +34,32 @@ impl Objects {
 
     /// Segments.
     pub fn segments(client: &Client, namespace: &str) -> Self {
-        Self::new(client, Some(namespace), ("segment.grnry.io", "v1alpha1"), ("Segment", "segments"))
+        Self::new(
+            client,
+            Some(namespace),
+            ("segment.grnry.io", "v1alpha1"),
+            ("Segment", "segments"),
+        )
     }
 
     /// Clusters.
     pub fn clusters(client: &Client) -> Self {
-        Self::new(client, None, ("segment.grnry.io", "v1alpha1"), ("Cluster", "clusters"))
+        Self::new(
+            client,
+            None,
+            ("segment.grnry.io", "v1alpha1"),
+            ("Cluster", "clusters"),
+        )
     }
 
     /// CronJobs.
     pub fn cron_jobs(client: &Client, namespace: &str) -> Self {
-        Self::new(client, Some(namespace), ("batch", "v1"), ("CronJob", "cronjobs"))
+        Self::new(
+            client,
+            Some(namespace),
+            ("batch", "v1"),
+            ("CronJob", "cronjobs"),
+        )
     }
 
     /// Jobs.
@@ -54,7 +74,12 @@ impl Objects {
 
     /// ConfigMaps.
     pub fn config_maps(client: &Client, namespace: &str) -> Self {
-        Self::new(client, Some(namespace), ("", "v1"), ("ConfigMap", "configmaps"))
+        Self::new(
+            client,
+            Some(namespace),
+            ("", "v1"),
+            ("ConfigMap", "configmaps"),
+        )
     }
 
     /// Secrets.
@@ -62,31 +87,55 @@ impl Objects {
         Self::new(client, Some(namespace), ("", "v1"), ("Secret", "secrets"))
     }
 
+    /// `ControllerRevision`s.
+    pub fn controller_revisions(client: &Client, namespace: &str) -> Self {
+        Self::new(client, Some(namespace), ("apps", "v1"), ("ControllerRevision", "controllerrevisions"))
+    }
+
     /// Leases.
     pub fn leases(client: &Client, namespace: &str) -> Self {
-        Self::new(client, Some(namespace), ("coordination.k8s.io", "v1"), ("Lease", "leases"))
+        Self::new(
+            client,
+            Some(namespace),
+            ("coordination.k8s.io", "v1"),
+            ("Lease", "leases"),
+        )
     }
 
     /// One, which must be there.
     pub async fn get(&self, name: &str) -> Result<Value> {
-        self.find(name).await?.with_context(|| format!("no {} {name}", self.kind.0))
+        self.find(name)
+            .await?
+            .with_context(|| format!("no {} {name}", self.kind.0))
     }
 
     /// One that may be there.
     pub async fn find(&self, name: &str) -> Result<Option<Value>> {
-        let found = self.api.get_opt(name).await.with_context(|| format!("get {} {name}", self.kind.0))?;
+        let found = self
+            .api
+            .get_opt(name)
+            .await
+            .with_context(|| format!("get {} {name}", self.kind.0))?;
         Ok(found.map(serde_json::to_value).transpose()?)
     }
 
     /// All, or those with labels.
     pub async fn list(&self, labels: &str) -> Result<Vec<Value>> {
         let list = self.api.list(&ListParams::default().labels(labels)).await?;
-        list.items.into_iter().map(|item| Ok(serde_json::to_value(item)?)).collect()
+        list.items
+            .into_iter()
+            .map(|item| Ok(serde_json::to_value(item)?))
+            .collect()
     }
 
     /// Their names, sorted.
     pub async fn names(&self) -> Result<Vec<String>> {
-        let mut names: Vec<String> = self.list("").await?.iter().map(|item| name(item).to_owned()).collect();
+        let mut names: Vec<String> = self
+            .list("")
+            .await?
+            .iter()
+            .map(|item| name(item).to_owned())
+            .collect();
         names.sort();
         Ok(names)
     }
@@ -105,7 +154,10 @@ impl Objects {
 
     /// A merge patch.
     pub async fn patch(&self, name: &str, patch: &Value) -> Result<Value> {
-        let params = PatchParams { field_manager: Some("somebody".into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some("somebody".into()),
+            ..PatchParams::default()
+        };
         let patched = self
             .api
             .patch(name, &params, &Patch::Merge(patch))
@@ -116,7 +168,10 @@ impl Objects {
 
     /// A strategic merge patch, as `kubectl patch` sends it: lists of named things merge.
     pub async fn strategic_patch(&self, name: &str, patch: &Value) -> Result<Value> {
-        let params = PatchParams { field_manager: Some("kubectl-patch".into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some("kubectl-patch".into()),
+            ..PatchParams::default()
+        };
         let patched = self
             .api
             .patch(name, &params, &Patch::Strategic(patch))
@@ -127,7 +182,10 @@ impl Objects {
 
     /// A merge patch of the status.
     pub async fn patch_status(&self, name: &str, patch: &Value) -> Result<()> {
-        let params = PatchParams { field_manager: Some("kubelet".into()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some("kubelet".into()),
+            ..PatchParams::default()
+        };
         self.api
             .patch_status(name, &params, &Patch::Merge(patch))
             .await
@@ -152,5 +210,8 @@ pub fn name(object: &Value) -> &str {
 
 /// The condition of a type.
 pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    object["status"]["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+    object["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == kind)
 }

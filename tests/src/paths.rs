@@ -27,7 +27,10 @@ fn profile() -> Result<PathBuf> {
 
 /// The target folder.
 pub fn target() -> Result<PathBuf> {
-    Ok(profile()?.parent().context("a target folder")?.to_path_buf())
+    Ok(profile()?
+        .parent()
+        .context("a target folder")?
+        .to_path_buf())
 }
 
 /// A program of this workspace. Cargo builds it: a package's tests are only told of its own programs.
@@ -56,7 +59,8 @@ pub fn tool(name: &str) -> Result<PathBuf> {
 
 /// The tools' folder, for PATH.
 pub fn tools() -> PathBuf {
-    std::env::var_os("SEGMENT_TOOLS_DIR").map_or_else(|| root().join("tests/controlplane/bin"), PathBuf::from)
+    std::env::var_os("SEGMENT_TOOLS_DIR")
+        .map_or_else(|| root().join("tests/controlplane/bin"), PathBuf::from)
 }
 
 /// A chart.

@@ -88,7 +88,11 @@ impl Process {
             .arg(&self.program)
             .args(&*lock(&self.arguments))
             .env_clear()
-            .envs(["PATH", "HOME", "RUST_BACKTRACE"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .envs(
+                ["PATH", "HOME", "RUST_BACKTRACE"]
+                    .iter()
+                    .filter_map(|name| Some((name, std::env::var_os(name)?))),
+            )
             .envs(&*lock(&self.environment))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -99,28 +103,51 @@ impl Process {
         let mut output = BufReader::new(supervisor.stdout.take().context("a pipe")?);
         let mut line = String::new();
         output.read_line(&mut line)?;
-        let pid = line.trim().parse().with_context(|| format!("{} has no pid: {line:?}", self.name))?;
-        *running = Some(Running { supervisor, output, _pipe: pipe, pid });
+        let pid = line
+            .trim()
+            .parse()
+            .with_context(|| format!("{} has no pid: {line:?}", self.name))?;
+        *running = Some(Running {
+            supervisor,
+            output,
+            _pipe: pipe,
+            pid,
+        });
         Ok(())
     }
 
     /// Its process id.
     pub fn pid(&self) -> Result<u32> {
-        lock(&self.running).as_ref().map(|running| running.pid).ok_or_else(|| anyhow!("{} does not run", self.name))
+        lock(&self.running)
+            .as_ref()
+            .map(|running| running.pid)
+            .ok_or_else(|| anyhow!("{} does not run", self.name))
     }
 
     /// Whether it runs. One that was killed or ended no longer does, wanted or not.
     pub fn runs(&self) -> bool {
         self.pid().is_ok_and(|pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/stat"))
-                .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+                !stat
+                    .rsplit(')')
+                    .next()
+                    .is_some_and(|rest| rest.trim_start().starts_with('Z'))
+            })
         })
     }
 
     fn signal(&self, signal: &str) -> Result<()> {
         let pid = self.pid()?;
-        let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status().context("kill")?;
-        ensure!(status.success(), "{} (pid {pid}) took no {signal}", self.name);
+        let status = Command::new("kill")
+            .arg(format!("-{signal}"))
+            .arg(pid.to_string())
+            .status()
+            .context("kill")?;
+        ensure!(
+            status.success(),
+            "{} (pid {pid}) took no {signal}",
+            self.name
+        );
         Ok(())
     }
 
@@ -163,7 +190,9 @@ impl Process {
         let mut line = String::new();
         running.output.read_line(&mut line)?;
         let _ = running.supervisor.wait();
-        line.trim().parse().with_context(|| format!("{} left no exit status", self.name))
+        line.trim()
+            .parse()
+            .with_context(|| format!("{} left no exit status", self.name))
     }
 
     /// What it has logged, over all its starts.
@@ -181,14 +210,23 @@ impl Process {
         if self.runs() {
             return Ok(());
         }
-        bail!("{} does not run. The end of {}:\n{}", self.name, self.log.display(), tail(&self.log(), 15))
+        bail!(
+            "{} does not run. The end of {}:\n{}",
+            self.name,
+            self.log.display(),
+            tail(&self.log(), 15)
+        )
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(mut running) = lock(&self.running).take() {
-            let _ = Command::new("kill").arg("-KILL").arg(running.pid.to_string()).stderr(Stdio::null()).status();
+            let _ = Command::new("kill")
+                .arg("-KILL")
+                .arg(running.pid.to_string())
+                .stderr(Stdio::null())
+                .status();
             let _ = running.supervisor.wait();
         }
     }

@@ -49,7 +49,9 @@ pub struct Agent {
 // Not derived: a client has no debug form.
 impl std::fmt::Debug for Agent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Agent").field("process", &self.process).finish_non_exhaustive()
+        f.debug_struct("Agent")
+            .field("process", &self.process)
+            .finish_non_exhaustive()
     }
 }
 
@@ -74,7 +76,11 @@ impl Agent {
             "--pod-name=segment-agent-0".to_owned(),
             format!("--admin-addr=127.0.0.1:{admin}"),
         ];
-        arguments.extend(PERIODS.iter().map(|(flag, value)| format!("{flag}={value}")));
+        arguments.extend(
+            PERIODS
+                .iter()
+                .map(|(flag, value)| format!("{flag}={value}")),
+        );
         let log = plane.dir().join(format!("{system}.log"));
         let process = Process::new(cluster, paths::program("segment-agent")?, arguments, log);
         let client = plane.client().await?;
@@ -98,26 +104,35 @@ impl Agent {
 
     /// Waits until the hub says that it is connected.
     pub async fn connected(&self, hub: &Hub) -> Result<()> {
-        wait::until(&format!("cluster {} is connected", self.cluster), wait::SOON, || async {
-            self.process.check()?;
-            hub.process.check()?;
-            let cluster = hub.cluster(&self.cluster).await?;
-            let connected = condition(&cluster, "Connected").context("no condition Connected")?;
-            ensure!(connected["status"] == "True", "Connected is {connected}");
-            Ok(())
-        })
+        wait::until(
+            &format!("cluster {} is connected", self.cluster),
+            wait::SOON,
+            || async {
+                self.process.check()?;
+                hub.process.check()?;
+                let cluster = hub.cluster(&self.cluster).await?;
+                let connected =
+                    condition(&cluster, "Connected").context("no condition Connected")?;
+                ensure!(connected["status"] == "True", "Connected is {connected}");
+                Ok(())
+            },
+        )
         .await
         .with_context(|| format!("log: {}", self.process.log_file().display()))
     }
 
     /// Waits until it says that it is ready.
     pub async fn ready(&self) -> Result<()> {
-        wait::until(&format!("the agent of {} is ready", self.cluster), wait::SOON, || async {
-            self.process.check()?;
-            let (status, body) = get(self.admin, "/readyz").await?;
-            ensure!(status == 200, "/readyz says {status}: {body}");
-            Ok(())
-        })
+        wait::until(
+            &format!("the agent of {} is ready", self.cluster),
+            wait::SOON,
+            || async {
+                self.process.check()?;
+                let (status, body) = get(self.admin, "/readyz").await?;
+                ensure!(status == 200, "/readyz says {status}: {body}");
+                Ok(())
+            },
+        )
         .await
     }
 

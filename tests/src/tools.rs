@@ -48,7 +48,11 @@ pub struct Tool {
 
 impl Tool {
     fn new(program: PathBuf) -> Self {
-        Self { program, arguments: Vec::new(), environment: Vec::new() }
+        Self {
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+        }
     }
 
     /// kubectl with a kubeconfig.
@@ -58,7 +62,8 @@ impl Tool {
 
     /// segctl with a kubeconfig.
     pub fn segctl(kubeconfig: &Path) -> Result<Self> {
-        Ok(Self::new(paths::program("segctl")?).env("KUBECONFIG", &kubeconfig.display().to_string()))
+        Ok(Self::new(paths::program("segctl")?)
+            .env("KUBECONFIG", &kubeconfig.display().to_string()))
     }
 
     /// Helm.
@@ -86,7 +91,8 @@ impl Tool {
     /// With arguments that stand before all others.
     #[must_use]
     pub fn with(mut self, arguments: &[&str]) -> Self {
-        self.arguments.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self.arguments
+            .extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
     }
 
@@ -112,7 +118,9 @@ impl Tool {
         let program = self.program.clone();
         let input = input.to_owned();
         tokio::task::spawn_blocking(move || {
-            let mut child = command.spawn().with_context(|| format!("start {}", program.display()))?;
+            let mut child = command
+                .spawn()
+                .with_context(|| format!("start {}", program.display()))?;
             let mut stdin = child.stdin.take().context("a pipe")?;
             // A program that reads nothing and fails closes the pipe: its own words tell why, not this error.
             let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));

@@ -29,7 +29,10 @@ where
             Err(_) => last = anyhow!("the look itself did not end"),
         }
         if began.elapsed() >= within {
-            return Err(last.context(format!("not within {} s: {what}. Last seen", within.as_secs())));
+            return Err(last.context(format!(
+                "not within {} s: {what}. Last seen",
+                within.as_secs()
+            )));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -44,7 +47,10 @@ where
     let began = Instant::now();
     while began.elapsed() < during {
         if let Err(error) = condition().await {
-            return Err(error.context(format!("did not hold after {:.1} s: {what}", began.elapsed().as_secs_f32())));
+            return Err(error.context(format!(
+                "did not hold after {:.1} s: {what}",
+                began.elapsed().as_secs_f32()
+            )));
         }
         tokio::time::sleep(PAUSE).await;
     }

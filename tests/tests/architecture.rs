@@ -29,17 +29,35 @@ const ROOMS: [(&str, &[&str]); 9] = [
     ("segment-core", &["segment-crds"]),
     ("segment-proto", &["segment-core"]),
     ("segment-runtime", &[]),
-    ("segment-hub", &["segment-core", "segment-crds", "segment-proto", "segment-runtime"]),
-    ("segment-agent", &["segment-core", "segment-proto", "segment-runtime"]),
+    (
+        "segment-hub",
+        &[
+            "segment-core",
+            "segment-crds",
+            "segment-proto",
+            "segment-runtime",
+        ],
+    ),
+    (
+        "segment-agent",
+        &["segment-core", "segment-proto", "segment-runtime"],
+    ),
     ("segctl", &["segment-core", "segment-crds", "segment-proto"]),
-    ("segment-tests", &["segment-core", "segment-crds", "segment-proto"]),
+    (
+        "segment-tests",
+        &["segment-core", "segment-crds", "segment-proto"],
+    ),
     ("xtask", &[]),
 ];
 
 #[test]
 fn rooms_use_only_the_rooms_that_they_may() {
     let metadata = metadata();
-    let members: BTreeSet<&str> = metadata.workspace_packages().iter().map(|package| package.name.as_str()).collect();
+    let members: BTreeSet<&str> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| package.name.as_str())
+        .collect();
     let rooms: BTreeSet<&str> = ROOMS.iter().map(|(room, _)| *room).collect();
     assert_eq!(members, rooms, "every crate of the workspace is a room");
     for (room, may) in ROOMS {
@@ -47,7 +65,9 @@ fn rooms_use_only_the_rooms_that_they_may() {
             .dependencies
             .iter()
             // A room may test itself with its own features switched on.
-            .filter(|dependency| dependency.kind == DependencyKind::Normal || dependency.name != room)
+            .filter(|dependency| {
+                dependency.kind == DependencyKind::Normal || dependency.name != room
+            })
             .map(|dependency| dependency.name.as_str())
             .filter(|name| members.contains(name))
             .collect();
@@ -62,16 +82,40 @@ fn rooms_use_only_the_rooms_that_they_may() {
 fn decisions_and_wire_know_no_client_no_runtime_and_no_tls() {
     let metadata = metadata();
     const FORBIDDEN: [&str; 12] = [
-        "kube-client", "kube-runtime", "tokio", "hyper", "hyper-util", "rustls", "tokio-rustls", "reqwest", "axum", "rand",
-        "tracing-subscriber", "prometheus-client",
+        "kube-client",
+        "kube-runtime",
+        "tokio",
+        "hyper",
+        "hyper-util",
+        "rustls",
+        "tokio-rustls",
+        "reqwest",
+        "axum",
+        "rand",
+        "tracing-subscriber",
+        "prometheus-client",
     ];
     for room in ["segment-crds", "segment-core", "segment-proto"] {
         let package = member(&metadata, room);
-        for dependency in package.dependencies.iter().filter(|dependency| dependency.kind == DependencyKind::Normal) {
-            assert!(!FORBIDDEN.contains(&dependency.name.as_str()), "{room} uses {}", dependency.name);
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.kind == DependencyKind::Normal)
+        {
+            assert!(
+                !FORBIDDEN.contains(&dependency.name.as_str()),
+                "{room} uses {}",
+                dependency.name
+            );
             if dependency.name == "kube" {
-                assert_eq!(room, "segment-crds", "only crds knows kube, and only what derives");
-                assert!(!dependency.uses_default_features, "kube's default features bring a client");
+                assert_eq!(
+                    room, "segment-crds",
+                    "only crds knows kube, and only what derives"
+                );
+                assert!(
+                    !dependency.uses_default_features,
+                    "kube's default features bring a client"
+                );
                 let brings: Vec<_> = dependency
                     .features
                     .iter()
@@ -86,8 +130,11 @@ fn decisions_and_wire_know_no_client_no_runtime_and_no_tls() {
 #[test]
 fn xtask_builds_in_seconds() {
     let metadata = metadata();
-    let uses: BTreeSet<&str> =
-        member(&metadata, "xtask").dependencies.iter().map(|dependency| dependency.name.as_str()).collect();
+    let uses: BTreeSet<&str> = member(&metadata, "xtask")
+        .dependencies
+        .iter()
+        .map(|dependency| dependency.name.as_str())
+        .collect();
     assert_eq!(uses, BTreeSet::from(["anyhow", "clap", "serde_json"]));
 }
 
@@ -97,7 +144,10 @@ fn graph(metadata: &Metadata) -> BTreeMap<&str, BTreeSet<String>> {
     let mut found: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for node in &resolve.nodes {
         let package = &metadata[&node.id];
-        found.entry(package.name.as_str()).or_default().insert(package.version.to_string());
+        found
+            .entry(package.name.as_str())
+            .or_default()
+            .insert(package.version.to_string());
     }
     found
 }
@@ -107,7 +157,10 @@ fn one_tls_one_yaml_no_openssl() {
     let metadata = metadata();
     let graph = graph(&metadata);
     for (name, why) in [
-        ("aws-lc-rs", "ring is the one provider; a second one is chosen by chance"),
+        (
+            "aws-lc-rs",
+            "ring is the one provider; a second one is chosen by chance",
+        ),
         ("aws-lc-sys", "as aws-lc-rs"),
         ("openssl", "rustls is the one TLS"),
         ("openssl-sys", "rustls is the one TLS"),
@@ -125,7 +178,18 @@ fn one_tls_one_yaml_no_openssl() {
 fn what_stands_in_our_types_is_there_once() {
     let metadata = metadata();
     let graph = graph(&metadata);
-    for name in ["jiff", "tonic", "prost", "rustls", "k8s-openapi", "kube", "schemars", "http", "hyper", "tokio"] {
+    for name in [
+        "jiff",
+        "tonic",
+        "prost",
+        "rustls",
+        "k8s-openapi",
+        "kube",
+        "schemars",
+        "http",
+        "hyper",
+        "tokio",
+    ] {
         let versions = &graph[name];
         assert_eq!(versions.len(), 1, "{name} is there as {versions:?}");
     }
@@ -136,6 +200,9 @@ fn every_crate_has_the_workspaces_lints() {
     for (room, _) in ROOMS {
         let package = member(&metadata(), room).manifest_path.clone();
         let text = std::fs::read_to_string(&package).expect("a Cargo.toml");
-        assert!(text.contains("[lints]\nworkspace = true"), "{package} has lints of its own");
+        assert!(
+            text.contains("[lints]\nworkspace = true"),
+            "{package} has lints of its own"
+        );
     }
 }

@@ -49,8 +49,18 @@ pub(crate) fn target() -> PathBuf {
 
 fn metadata_target() -> Result<PathBuf> {
     let mut cargo: Command = program::cargo();
-    let output = cargo.args(["metadata", "--no-deps", "--offline", "--format-version", "1"]).output()?;
+    let output = cargo
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
+        .output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let folder = metadata["target_directory"].as_str().context("cargo metadata names no target folder")?;
+    let folder = metadata["target_directory"]
+        .as_str()
+        .context("cargo metadata names no target folder")?;
     Ok(PathBuf::from(folder))
 }

@@ -43,7 +43,11 @@ pub(crate) fn run(name: Option<&str>, threads: usize) -> Result<()> {
     let mut phase = |title: &str, select: &[&str], runner: &[&str], judge: bool| {
         program::step(title);
         let mut command = program::cargo();
-        command.args(["test", "--workspace", "--no-fail-fast"]).args(select).arg("--").args(runner);
+        command
+            .args(["test", "--workspace", "--no-fail-fast"])
+            .args(select)
+            .arg("--")
+            .args(runner);
         command.env(DIR_VARIABLE, &dir);
         if judge {
             command.env(JUDGE_VARIABLE, "1");
@@ -64,12 +68,24 @@ pub(crate) fn run(name: Option<&str>, threads: usize) -> Result<()> {
     let threads = format!("--test-threads={threads}");
     let mut runner = vec![threads.as_str(), "--skip", JUDGE];
     runner.extend(&filter);
-    phase("end to end: real control planes, real processes", &["--test", "e2e"], &runner, false);
+    phase(
+        "end to end: real control planes, real processes",
+        &["--test", "e2e"],
+        &runner,
+        false,
+    );
 
     if name.is_none() {
-        phase("the judge of rights, over all audit logs of this run", &["--test", "e2e"], &[JUDGE, "--nocapture"], true);
+        phase(
+            "the judge of rights, over all audit logs of this run",
+            &["--test", "e2e"],
+            &[JUDGE, "--nocapture"],
+            true,
+        );
     } else {
-        eprintln!("\nThe judge of rights did not run: it needs the audit logs of every end-to-end test (`cargo e2e`).");
+        eprintln!(
+            "\nThe judge of rights did not run: it needs the audit logs of every end-to-end test (`cargo e2e`)."
+        );
     }
     eprintln!("\nLogs of all processes and API servers: {}", dir.display());
     if failed.is_empty() {

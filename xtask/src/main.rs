@@ -48,9 +48,12 @@ enum Command {
         /// What
         #[arg(value_parser = ["latency"])]
         figure: String,
-        /// Rounds that count; one in ten more is thrown away first
+        /// Rounds that count; one more is thrown away
         #[arg(long)]
         rounds: Option<u32>,
+        /// Samples of each kind in a round
+        #[arg(long)]
+        samples: Option<u32>,
     },
     /// Build kubectl, Helm, grpcurl and the control plane program
     Tools,
@@ -76,16 +79,18 @@ fn run(command: Command) -> Result<()> {
             program::run(build::binary(build::Profile::Dev, "demo"), arguments)
         }
         Command::E2e { name, threads } => e2e::run(name.as_deref(), threads),
-        Command::Figures { figure, rounds } => {
+        Command::Figures { figure, rounds, samples } => {
             tools::build()?;
             build::binaries(build::Profile::Release)?;
             program::step("measuring");
-            let rounds = rounds.map(|rounds| rounds.to_string());
+            let counts = [("--rounds", rounds), ("--samples", samples)];
+            let counts = counts.map(|(flag, count)| count.map(|count| format!("{flag}={count}")));
             let mut arguments = vec![figure.as_str()];
-            if let Some(rounds) = &rounds {
-                arguments.extend(["--rounds", rounds]);
-            }
-            program::run(build::binary(build::Profile::Release, "figures"), &arguments)
+            arguments.extend(counts.iter().flatten().map(String::as_str));
+            program::run(
+                build::binary(build::Profile::Release, "figures"),
+                &arguments,
+            )
         }
         Command::Tools => tools::build(),
     }

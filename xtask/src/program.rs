@@ -29,7 +29,10 @@ pub(crate) fn cargo() -> Command {
     // What `cargo run` told this program about itself is not for the cargo that it starts: build scripts would run anew.
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO_CRATE_NAME" {
+        if text.starts_with("CARGO_PKG_")
+            || text.starts_with("CARGO_MANIFEST_")
+            || text == "CARGO_CRATE_NAME"
+        {
             command.env_remove(name);
         }
     }
@@ -41,7 +44,11 @@ pub(crate) fn cargo() -> Command {
 /// # Errors
 /// When it cannot be started or does not succeed.
 pub(crate) fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<()> {
-    finish(Command::new(program.as_ref()).args(arguments).current_dir(root()))
+    finish(
+        Command::new(program.as_ref())
+            .args(arguments)
+            .current_dir(root()),
+    )
 }
 
 /// Runs a command to its end.
@@ -50,7 +57,9 @@ pub(crate) fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<()> 
 /// When it cannot be started or does not succeed.
 pub(crate) fn finish(command: &mut Command) -> Result<()> {
     let line = format!("{command:?}");
-    let status = command.status().with_context(|| format!("cannot start {line}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot start {line}"))?;
     if !status.success() {
         bail!("{status}: {line}");
     }

@@ -19,8 +19,14 @@ Without Go these still work: `cargo build`, `cargo test -p segment-core` and the
 /// # Errors
 /// When Go is missing, or a build fails.
 pub(crate) fn build() -> Result<()> {
-    program::step("Kubernetes control plane, kubectl, Helm, grpcurl (Go; minutes at the first time, then seconds)");
-    let go = Command::new("go").arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    program::step(
+        "Kubernetes control plane, kubectl, Helm, grpcurl (Go; minutes at the first time, then seconds)",
+    );
+    let go = Command::new("go")
+        .arg("version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     if !go.is_ok_and(|status| status.success()) {
         bail!("{NO_GO}");
     }

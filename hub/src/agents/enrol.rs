@@ -17,7 +17,9 @@ use segment_core::ids::{ClusterName, Uid};
 use segment_crds::{Access, Cluster};
 use segment_proto::agent::v1;
 use segment_proto::agent::v1::enrolment_service_server::EnrolmentService;
-use segment_proto::convert::enrolment::{Identity, enrolment_from_wire, identity_to_wire, renewal_from_wire};
+use segment_proto::convert::enrolment::{
+    Identity, enrolment_from_wire, identity_to_wire, renewal_from_wire,
+};
 use segment_runtime::audit::AuditResult;
 use segment_runtime::{AuditLine, backoff};
 use std::sync::Arc;
@@ -55,15 +57,34 @@ impl Enrolment {
         leaf_life: SignedDuration,
         metrics: AgentsMetrics,
     ) -> Self {
-        Self { gate, authority, client, leaf_life, metrics, places: Semaphore::new(CONCURRENT) }
+        Self {
+            gate,
+            authority,
+            client,
+            leaf_life,
+            metrics,
+            places: Semaphore::new(CONCURRENT),
+        }
     }
 
-    fn issue(&self, key: &CsrKey, cluster: &ClusterName, uid: Uid, issued: Timestamp) -> Result<v1::Identity, Status> {
-        let identity = AgentIdentity { hub: &self.gate.hub, cluster, cluster_uid: uid };
+    fn issue(
+        &self,
+        key: &CsrKey,
+        cluster: &ClusterName,
+        uid: Uid,
+        issued: Timestamp,
+    ) -> Result<v1::Identity, Status> {
+        let identity = AgentIdentity {
+            hub: &self.gate.hub,
+            cluster,
+            cluster_uid: uid,
+        };
         let issued = self
             .authority
             .issue_agent(key, &identity, issued, self.leaf_life)
-            .map_err(|error| Status::unavailable(format!("no certificate can be issued: {error}")))?;
+            .map_err(|error| {
+                Status::unavailable(format!("no certificate can be issued: {error}"))
+            })?;
         self.metrics.certificates.inc();
         Ok(identity_to_wire(Identity {
             cluster: cluster.clone(),
@@ -86,13 +107,21 @@ impl Enrolment {
             Err(error) if error.is_not_found() => Err(Status::permission_denied(Refusal::PUBLIC)),
             Err(error) => {
                 tracing::warn!(%error, "a join has to wait");
-                Err(Status::unavailable("the hub's API server does not answer; try again"))
+                Err(Status::unavailable(
+                    "the hub's API server does not answer; try again",
+                ))
             }
         }
     }
 }
 
-fn audit(actor: String, action: &'static str, subject: String, uid: Option<Uid>, outcome: Result<(), String>) {
+fn audit(
+    actor: String,
+    action: &'static str,
+    subject: String,
+    uid: Option<Uid>,
+    outcome: Result<(), String>,
+) {
     let (result, reason) = match outcome {
         Ok(()) => (AuditResult::Done, None),
         Err(reason) => (AuditResult::Refused, Some(reason)),
@@ -115,21 +144,34 @@ fn address(peer: Option<&PeerIdentity>) -> String {
 
 #[tonic::async_trait]
 impl EnrolmentService for Enrolment {
-    async fn enrol(&self, request: Request<v1::EnrolRequest>) -> Result<Response<v1::EnrolResponse>, Status> {
+    async fn enrol(
+        &self,
+        request: Request<v1::EnrolRequest>,
+    ) -> Result<Response<v1::EnrolResponse>, Status> {
         let from = address(request.extensions().get::<PeerIdentity>());
         let asked = enrolment_from_wire(request.into_inner())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let refuse = |subject: String, reason: String| {
             self.metrics.refused.inc();
-            audit(from.clone(), "enrol", subject, Some(asked.cluster_uid), Err(reason));
+            audit(
+                from.clone(),
+                "enrol",
+                subject,
+                Some(asked.cluster_uid),
+                Err(reason),
+            );
             Status::permission_denied(Refusal::PUBLIC)
         };
         let _place = tokio::time::timeout(PATIENCE, self.places.acquire())
             .await
-            .map_err(|_| Status::resource_exhausted("too many clusters join at once; try again in a minute"))?
+            .map_err(|_| {
+                Status::resource_exhausted("too many clusters join at once; try again in a minute")
+            })?
             .map_err(|_| Status::unavailable("the hub is stopping"))?;
-        let token: JoinToken =
-            asked.token.parse().map_err(|_| refuse("cluster".to_owned(), "not a join token".to_owned()))?;
+        let token: JoinToken = asked
+            .token
+            .parse()
+            .map_err(|_| refuse("cluster".to_owned(), "not a join token".to_owned()))?;
         let key = CsrKey::parse(&asked.csr_der)
             .map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
         let now = Timestamp::now();
@@ -146,7 +188,11 @@ impl EnrolmentService for Enrolment {
             }
             Err(status) => return Err(status),
         };
-        let attempt = Attempt { token: &token, key: key.digest(), cluster_uid: asked.cluster_uid };
+        let attempt = Attempt {
+            token: &token,
+            key: key.digest(),
+            cluster_uid: asked.cluster_uid,
+        };
         let grant = self
             .gate
             .book
@@ -159,23 +205,41 @@ impl EnrolmentService for Enrolment {
             .map_err(|refusal| refuse(subject.clone(), refusal.to_string()))?;
         let identity = self.issue(&key, &grant.cluster, grant.cluster_uid, grant.issued)?;
         audit(from, "enrol", subject, Some(grant.cluster_uid), Ok(()));
-        Ok(Response::new(v1::EnrolResponse { identity: Some(identity) }))
+        Ok(Response::new(v1::EnrolResponse {
+            identity: Some(identity),
+        }))
     }
 
-    async fn renew(&self, request: Request<v1::RenewRequest>) -> Result<Response<v1::RenewResponse>, Status> {
+    async fn renew(
+        &self,
+        request: Request<v1::RenewRequest>,
+    ) -> Result<Response<v1::RenewResponse>, Status> {
         let now = Timestamp::now();
         let peer = request.extensions().get::<PeerIdentity>().cloned();
-        let leaf = self.gate.renewal(peer.as_ref(), now).inspect_err(|status| {
-            self.metrics.refused.inc();
-            let subject = peer
-                .as_ref()
-                .and_then(|peer| peer.leaf.as_ref())
-                .map_or_else(|| "cluster".to_owned(), |leaf| format!("cluster/{}", leaf.cluster));
-            audit(address(peer.as_ref()), "renew", subject, None, Err(status.message().to_owned()));
-        })?;
+        let leaf = self
+            .gate
+            .renewal(peer.as_ref(), now)
+            .inspect_err(|status| {
+                self.metrics.refused.inc();
+                let subject = peer
+                    .as_ref()
+                    .and_then(|peer| peer.leaf.as_ref())
+                    .map_or_else(
+                        || "cluster".to_owned(),
+                        |leaf| format!("cluster/{}", leaf.cluster),
+                    );
+                audit(
+                    address(peer.as_ref()),
+                    "renew",
+                    subject,
+                    None,
+                    Err(status.message().to_owned()),
+                );
+            })?;
         let csr = renewal_from_wire(request.into_inner())
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let key = CsrKey::parse(&csr).map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
+        let key = CsrKey::parse(&csr)
+            .map_err(|error| Status::invalid_argument(format!("csr_der: {error}")))?;
         let identity = self.issue(&key, &leaf.cluster, leaf.cluster_uid, now)?;
         audit(
             address(peer.as_ref()),
@@ -184,6 +248,8 @@ impl EnrolmentService for Enrolment {
             Some(leaf.cluster_uid),
             Ok(()),
         );
-        Ok(Response::new(v1::RenewResponse { identity: Some(identity) }))
+        Ok(Response::new(v1::RenewResponse {
+            identity: Some(identity),
+        }))
     }
 }

@@ -30,7 +30,11 @@ impl Gate {
     ///
     /// # Errors
     /// UNAUTHENTICATED or `PERMISSION_DENIED`, each with one clear line.
-    pub fn stream(&self, peer: Option<&PeerIdentity>, now: Timestamp) -> Result<Arc<LeafInfo>, Status> {
+    pub fn stream(
+        &self,
+        peer: Option<&PeerIdentity>,
+        now: Timestamp,
+    ) -> Result<Arc<LeafInfo>, Status> {
         let leaf = self.leaf(peer)?;
         if leaf.is_expired(now) {
             return Err(Status::unauthenticated(format!(
@@ -48,7 +52,11 @@ impl Gate {
     ///
     /// # Errors
     /// UNAUTHENTICATED or `PERMISSION_DENIED`, each with one clear line.
-    pub fn renewal(&self, peer: Option<&PeerIdentity>, now: Timestamp) -> Result<Arc<LeafInfo>, Status> {
+    pub fn renewal(
+        &self,
+        peer: Option<&PeerIdentity>,
+        now: Timestamp,
+    ) -> Result<Arc<LeafInfo>, Status> {
         let leaf = self.leaf(peer)?;
         if leaf.is_beyond(RENEWAL_GRACE, now) {
             return Err(Status::unauthenticated(format!(
@@ -70,8 +78,15 @@ impl Gate {
     pub fn still_good(&self, leaf: &LeafInfo) -> Result<(), Status> {
         self.book
             .read(|book| book.admit_leaf(&leaf.cluster, leaf.cluster_uid, leaf.issued()))
-            .map_err(|refusal| Status::permission_denied(format!("cluster {}: {refusal}", leaf.cluster)))?;
-        let access = self.fleet.index().clusters().get(&leaf.cluster).map(|cluster| cluster.view.access);
+            .map_err(|refusal| {
+                Status::permission_denied(format!("cluster {}: {refusal}", leaf.cluster))
+            })?;
+        let access = self
+            .fleet
+            .index()
+            .clusters()
+            .get(&leaf.cluster)
+            .map(|cluster| cluster.view.access);
         match access {
             Some(Access::Accepted | Access::Pending) => Ok(()),
             Some(Access::Revoked) => Err(Status::permission_denied(format!(
@@ -86,9 +101,11 @@ impl Gate {
     }
 
     fn leaf(&self, peer: Option<&PeerIdentity>) -> Result<Arc<LeafInfo>, Status> {
-        let leaf = peer
-            .and_then(|peer| peer.leaf.clone())
-            .ok_or_else(|| Status::unauthenticated("a client certificate is needed: join first (segctl cluster join)"))?;
+        let leaf = peer.and_then(|peer| peer.leaf.clone()).ok_or_else(|| {
+            Status::unauthenticated(
+                "a client certificate is needed: join first (segctl cluster join)",
+            )
+        })?;
         if leaf.hub_id != self.hub {
             return Err(Status::permission_denied(format!(
                 "the certificate is of hub {}, this is hub {}",

@@ -92,22 +92,30 @@ impl SyncService for Sync {
         request: Request<Streaming<v1::SyncRequest>>,
     ) -> Result<Response<Self::SyncStream>, Status> {
         let peer = request.extensions().get::<PeerIdentity>().cloned();
-        let leaf = self.gate.stream(peer.as_ref(), Timestamp::now()).inspect_err(|status| {
-            self.metrics.refused.inc();
-            segment_runtime::AuditLine {
-                time: Timestamp::now(),
-                actor: peer.as_ref().map_or_else(|| "unknown".to_owned(), |peer| peer.addr.to_string()),
-                action: "stream".into(),
-                subject: peer
-                    .as_ref()
-                    .and_then(|peer| peer.leaf.as_ref())
-                    .map_or_else(|| "agents".to_owned(), |leaf| format!("cluster/{}", leaf.cluster)),
-                uid: None,
-                reason: Some(status.message().to_owned()),
-                result: AuditResult::Refused,
-            }
-            .emit();
-        })?;
+        let leaf = self
+            .gate
+            .stream(peer.as_ref(), Timestamp::now())
+            .inspect_err(|status| {
+                self.metrics.refused.inc();
+                segment_runtime::AuditLine {
+                    time: Timestamp::now(),
+                    actor: peer
+                        .as_ref()
+                        .map_or_else(|| "unknown".to_owned(), |peer| peer.addr.to_string()),
+                    action: "stream".into(),
+                    subject: peer
+                        .as_ref()
+                        .and_then(|peer| peer.leaf.as_ref())
+                        .map_or_else(
+                            || "agents".to_owned(),
+                            |leaf| format!("cluster/{}", leaf.cluster),
+                        ),
+                    uid: None,
+                    reason: Some(status.message().to_owned()),
+                    result: AuditResult::Refused,
+                }
+                .emit();
+            })?;
         let (out, frames) = mpsc::channel(OUT_QUEUE);
         let session = Session {
             number: self.sessions.fetch_add(1, Ordering::Relaxed),
@@ -149,7 +157,10 @@ pub async fn serve(
                 .max_decoding_message_size(MESSAGE_TO_HUB_MAX_BYTES)
                 .max_encoding_message_size(MESSAGE_TO_AGENT_MAX_BYTES),
         )
-        .add_service(EnrolmentServiceServer::new(enrolment).max_decoding_message_size(MESSAGE_TO_HUB_MAX_BYTES))
+        .add_service(
+            EnrolmentServiceServer::new(enrolment)
+                .max_decoding_message_size(MESSAGE_TO_HUB_MAX_BYTES),
+        )
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await
 }

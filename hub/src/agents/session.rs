@@ -86,25 +86,43 @@ impl Session {
     async fn run(mut self, mut frames: Streaming<v1::SyncRequest>, out: Out) {
         let cluster = self.leaf.cluster.clone();
         self.metrics.streams.inc();
-        let end = self.live(&mut frames, &out).await.err().unwrap_or(End::Left);
+        let end = self
+            .live(&mut frames, &out)
+            .await
+            .err()
+            .unwrap_or(End::Left);
         match end {
-            End::Left => tracing::info!(%cluster, session = self.number, "stream ended by the agent"),
+            End::Left => {
+                tracing::info!(%cluster, session = self.number, "stream ended by the agent")
+            }
             End::Closed(status) => {
                 tracing::info!(%cluster, session = self.number, reason = status.message(), "stream closed");
                 let _gone = tokio::time::timeout(SEND_LIMIT, out.send(Err(status))).await;
             }
             End::Goodbye(reason) => {
                 tracing::info!(%cluster, session = self.number, reason, "stream ended");
-                let frame = HubFrame::Goodbye { reason: reason.to_owned(), retry_after_ms: GOODBYE_RETRY_MS };
-                let _gone = tokio::time::timeout(SEND_LIMIT, out.send(Ok(hub_frame_to_wire(frame)))).await;
+                let frame = HubFrame::Goodbye {
+                    reason: reason.to_owned(),
+                    retry_after_ms: GOODBYE_RETRY_MS,
+                };
+                let _gone =
+                    tokio::time::timeout(SEND_LIMIT, out.send(Ok(hub_frame_to_wire(frame)))).await;
             }
         }
-        let ended = Event::Stream { cluster, session: self.number, what: StreamEvent::Ended };
+        let ended = Event::Stream {
+            cluster,
+            session: self.number,
+            what: StreamEvent::Ended,
+        };
         // The fleet task ends only with the process.
         let _ending = self.fleet.tell(ended).await;
     }
 
-    async fn live(&mut self, frames: &mut Streaming<v1::SyncRequest>, out: &Out) -> Result<(), End> {
+    async fn live(
+        &mut self,
+        frames: &mut Streaming<v1::SyncRequest>,
+        out: &Out,
+    ) -> Result<(), End> {
         let slots = Arc::new(Slots::default());
         let mut sync = HubSync::new(self.gate.hub.clone(), self.leaf.cluster_uid);
         let first = tokio::time::timeout(HELLO_LIMIT, frames.message())
@@ -150,8 +168,11 @@ impl Session {
         slots: &Arc<Slots>,
         out: &Out,
     ) -> Result<(), End> {
-        let Ok(Some(wire)) = frame else { return Err(End::Left) };
-        let read = agent_frame_from_wire(wire).map_err(|error| End::Closed(Status::invalid_argument(error.to_string())))?;
+        let Ok(Some(wire)) = frame else {
+            return Err(End::Left);
+        };
+        let read = agent_frame_from_wire(wire)
+            .map_err(|error| End::Closed(Status::invalid_argument(error.to_string())))?;
         let Some(read) = read else { return Ok(()) };
         for left_out in &read.left_out {
             tracing::warn!(cluster = %self.leaf.cluster, error = %left_out, "a part of a frame was left out");
@@ -165,7 +186,12 @@ impl Session {
         self.carry_out(outputs, slots, out).await
     }
 
-    async fn carry_out(&self, outputs: Vec<Output>, slots: &Arc<Slots>, out: &Out) -> Result<(), End> {
+    async fn carry_out(
+        &self,
+        outputs: Vec<Output>,
+        slots: &Arc<Slots>,
+        out: &Out,
+    ) -> Result<(), End> {
         let went_back = outputs.iter().find_map(|output| match output {
             Output::WentBack(why) => Some(why.to_string()),
             _ => None,
@@ -189,7 +215,11 @@ impl Session {
                     return Err(End::Closed(Status::failed_precondition(reason.to_string())));
                 }
             };
-            let event = Event::Stream { cluster: self.leaf.cluster.clone(), session: self.number, what };
+            let event = Event::Stream {
+                cluster: self.leaf.cluster.clone(),
+                session: self.number,
+                what,
+            };
             self.fleet.tell(event).await?;
         }
         Ok(())
@@ -220,7 +250,9 @@ impl Session {
         match tokio::time::timeout(SEND_LIMIT, out.send(Ok(hub_frame_to_wire(frame)))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Left),
-            Err(_) => Err(End::Closed(Status::deadline_exceeded("the agent does not read"))),
+            Err(_) => Err(End::Closed(Status::deadline_exceeded(
+                "the agent does not read",
+            ))),
         }
     }
 }

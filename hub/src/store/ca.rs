@@ -49,7 +49,9 @@ pub enum AuthorityError {
         fingerprint: String,
     },
     /// Another root is in the Secret.
-    #[error("Secret segment-hub-ca-root has root {found}, on record is {recorded}: restore the right one from a backup")]
+    #[error(
+        "Secret segment-hub-ca-root has root {found}, on record is {recorded}: restore the right one from a backup"
+    )]
     OtherRoot {
         /// In the Secret.
         found: String,
@@ -62,8 +64,14 @@ pub enum AuthorityError {
 }
 
 fn pair(data: &Data) -> Option<PemPair> {
-    let text = |key| data.get(key).and_then(|bytes| String::from_utf8(bytes.clone()).ok());
-    Some(PemPair { cert: text(CERT)?, key: text(KEY).unwrap_or_default() })
+    let text = |key| {
+        data.get(key)
+            .and_then(|bytes| String::from_utf8(bytes.clone()).ok())
+    };
+    Some(PemPair {
+        cert: text(CERT)?,
+        key: text(KEY).unwrap_or_default(),
+    })
 }
 
 fn data(pair: &PemPair) -> Data {
@@ -103,7 +111,10 @@ pub async fn load_or_create(
         let authority = CertificateAuthority::load(&root.cert, &intermediate)?;
         let found = authority.root_fingerprint();
         if found != identity.root_fingerprint {
-            return Err(AuthorityError::OtherRoot { found, recorded: identity.root_fingerprint });
+            return Err(AuthorityError::OtherRoot {
+                found,
+                recorded: identity.root_fingerprint,
+            });
         }
         return Ok((identity, authority));
     }
@@ -120,7 +131,9 @@ pub async fn load_or_create(
         }
         (None, _) => {
             let root = fill(&secrets.root, &pems.root).await?.unwrap_or(pems.root);
-            let intermediate = fill(&secrets.intermediate, &pems.intermediate).await?.unwrap_or(pems.intermediate);
+            let intermediate = fill(&secrets.intermediate, &pems.intermediate)
+                .await?
+                .unwrap_or(pems.intermediate);
             (root, intermediate)
         }
     };
@@ -136,7 +149,10 @@ pub async fn load_or_create(
     Ok((identity, authority))
 }
 
-#[allow(clippy::expect_used, reason = "32 hexadecimal digits after a letter are a name")]
+#[allow(
+    clippy::expect_used,
+    reason = "32 hexadecimal digits after a letter are a name"
+)]
 fn new_hub_id() -> HubId {
     HubId::new(format!("hub-{}", uuid::Uuid::new_v4().simple())).expect("a UUID makes a hub id")
 }

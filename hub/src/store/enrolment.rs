@@ -33,7 +33,8 @@ pub enum EnrolmentStoreError {
 const KEY: &str = "book";
 
 fn parse(data: &Data) -> Result<EnrolmentBook, EnrolmentStoreError> {
-    EnrolmentBook::from_bytes(data.get(KEY).map_or(&[], Vec::as_slice)).map_err(EnrolmentStoreError::Book)
+    EnrolmentBook::from_bytes(data.get(KEY).map_or(&[], Vec::as_slice))
+        .map_err(EnrolmentStoreError::Book)
 }
 
 impl EnrolmentStore {
@@ -43,7 +44,10 @@ impl EnrolmentStore {
     /// When it can't be read or understood.
     pub async fn load(secret: StoredSecret) -> Result<Self, EnrolmentStoreError> {
         let book = parse(&secret.read().await?)?;
-        Ok(Self { secret, copy: Arc::new(RwLock::new(book)) })
+        Ok(Self {
+            secret,
+            copy: Arc::new(RwLock::new(book)),
+        })
     }
 
     /// Reads from the copy in memory.

@@ -20,10 +20,19 @@ pub async fn set(
     finalizers: &[String],
 ) -> Result<(), ApiError> {
     let api: Api<Segment> = Api::namespaced(client.clone(), key.namespace.as_str());
-    let patch = json!({"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}});
-    let params = PatchParams { field_manager: Some(MANAGER_HUB.to_owned()), ..PatchParams::default() };
+    let patch =
+        json!({"metadata": {"resourceVersion": resource_version, "finalizers": finalizers}});
+    let params = PatchParams {
+        field_manager: Some(MANAGER_HUB.to_owned()),
+        ..PatchParams::default()
+    };
     let what = format!("PATCH finalizers of segment {key}");
-    backoff::call(CALL_LIMIT, what, api.patch(key.name.as_str(), &params, &Patch::Merge(&patch))).await?;
+    backoff::call(
+        CALL_LIMIT,
+        what,
+        api.patch(key.name.as_str(), &params, &Patch::Merge(&patch)),
+    )
+    .await?;
     Ok(())
 }
 
@@ -32,10 +41,20 @@ pub fn with(finalizers: &[String]) -> Option<Vec<String>> {
     if finalizers.iter().any(|f| f == FINALIZER) {
         return None;
     }
-    Some(finalizers.iter().cloned().chain([FINALIZER.to_owned()]).collect())
+    Some(
+        finalizers
+            .iter()
+            .cloned()
+            .chain([FINALIZER.to_owned()])
+            .collect(),
+    )
 }
 
 /// The list without ours.
 pub fn without(finalizers: &[String]) -> Vec<String> {
-    finalizers.iter().filter(|f| *f != FINALIZER).cloned().collect()
+    finalizers
+        .iter()
+        .filter(|f| *f != FINALIZER)
+        .cloned()
+        .collect()
 }

@@ -47,13 +47,16 @@ pub enum IdentityError {
 
 fn parse(data: &Data) -> Result<Option<HubIdentity>, IdentityError> {
     data.get(KEY)
-        .map(|bytes| serde_json::from_slice(bytes).map_err(|error| IdentityError::Damaged(error.to_string())))
+        .map(|bytes| {
+            serde_json::from_slice(bytes).map_err(|error| IdentityError::Damaged(error.to_string()))
+        })
         .transpose()
 }
 
 fn written(data: &Data, identity: &HubIdentity) -> Result<Data, IdentityError> {
     let mut data = data.clone();
-    let bytes = serde_json::to_vec(identity).map_err(|error| IdentityError::Damaged(error.to_string()))?;
+    let bytes =
+        serde_json::to_vec(identity).map_err(|error| IdentityError::Damaged(error.to_string()))?;
     data.insert(KEY.to_owned(), bytes);
     Ok(data)
 }
@@ -114,7 +117,10 @@ pub async fn record_terms(
 ///
 /// # Errors
 /// When it can't be written.
-pub async fn accept_restore(secret: &StoredSecret, now: Timestamp) -> Result<HubIdentity, IdentityError> {
+pub async fn accept_restore(
+    secret: &StoredSecret,
+    now: Timestamp,
+) -> Result<HubIdentity, IdentityError> {
     let data = secret
         .update(|data| {
             let mut identity = parse(data)?.ok_or(IdentityError::Empty)?;

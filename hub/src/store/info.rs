@@ -16,12 +16,20 @@ use std::collections::BTreeMap;
 /// When the API server refuses; not found means that the chart is not installed.
 pub async fn write(client: &Client, data: &BTreeMap<String, String>) -> Result<(), ApiError> {
     let api: Api<ConfigMap> = Api::namespaced(client.clone(), KUBE_PUBLIC);
-    let mut map = backoff::call(CALL_LIMIT, "GET ConfigMap kube-public/segment-hub", api.get(HUB_INFO_CONFIG_MAP)).await?;
+    let mut map = backoff::call(
+        CALL_LIMIT,
+        "GET ConfigMap kube-public/segment-hub",
+        api.get(HUB_INFO_CONFIG_MAP),
+    )
+    .await?;
     if map.data.as_ref() == Some(data) {
         return Ok(());
     }
     map.data = Some(data.clone());
-    let params = PostParams { field_manager: Some(MANAGER_HUB.to_owned()), ..PostParams::default() };
+    let params = PostParams {
+        field_manager: Some(MANAGER_HUB.to_owned()),
+        ..PostParams::default()
+    };
     backoff::call(
         CALL_LIMIT,
         "PUT ConfigMap kube-public/segment-hub",

@@ -44,10 +44,16 @@ fn api(client: &Client, key: &SegmentKey) -> Api<ControllerRevision> {
 ///
 /// # Errors
 /// When the API server refuses or does not answer.
-pub async fn list(client: &Client, key: &SegmentKey, uid: Uid) -> Result<Vec<ControllerRevision>, ApiError> {
+pub async fn list(
+    client: &Client,
+    key: &SegmentKey,
+    uid: Uid,
+) -> Result<Vec<ControllerRevision>, ApiError> {
     let params = ListParams::default().labels(&format!("{LABEL_SEGMENT_HASH}={}", label_of(key)));
     let what = format!("LIST ControllerRevisions of segment {key}");
-    let mut found = backoff::call(CALL_LIMIT, what, api(client, key).list(&params)).await?.items;
+    let mut found = backoff::call(CALL_LIMIT, what, api(client, key).list(&params))
+        .await?
+        .items;
     let owner = uid.to_string();
     found.retain(|revision| {
         revision
@@ -70,7 +76,10 @@ pub async fn keep(client: &Client, new: &StoredRevision) -> Result<(), ApiError>
     let object = ControllerRevision {
         metadata: ObjectMeta {
             name: Some(name.clone()),
-            labels: Some(BTreeMap::from([(LABEL_SEGMENT_HASH.to_owned(), label_of(&new.key))])),
+            labels: Some(BTreeMap::from([(
+                LABEL_SEGMENT_HASH.to_owned(),
+                label_of(&new.key),
+            )])),
             owner_references: Some(vec![OwnerReference {
                 api_version: Segment::api_version(&()).into_owned(),
                 kind: Segment::kind(&()).into_owned(),
@@ -81,21 +90,40 @@ pub async fn keep(client: &Client, new: &StoredRevision) -> Result<(), ApiError>
             }]),
             ..ObjectMeta::default()
         },
-        data: Some(k8s_openapi::apimachinery::pkg::runtime::RawExtension(new.data.clone())),
+        data: Some(k8s_openapi::apimachinery::pkg::runtime::RawExtension(
+            new.data.clone(),
+        )),
         revision: new.generation,
     };
-    let params = PostParams { field_manager: Some(MANAGER_HUB.to_owned()), ..PostParams::default() };
+    let params = PostParams {
+        field_manager: Some(MANAGER_HUB.to_owned()),
+        ..PostParams::default()
+    };
     let what = format!("POST ControllerRevision {}/{name}", new.key.namespace);
-    match backoff::call(CALL_LIMIT, what, api(client, &new.key).create(&params, &object)).await {
+    match backoff::call(
+        CALL_LIMIT,
+        what,
+        api(client, &new.key).create(&params, &object),
+    )
+    .await
+    {
         Ok(_) => {}
         Err(error) if error.is_already_exists() => return Ok(()),
         Err(error) => return Err(error),
     }
     let all = list(client, &new.key, new.uid).await?;
     for old in all.iter().rev().skip(HISTORY_LIMIT) {
-        let Some(name) = &old.metadata.name else { continue };
+        let Some(name) = &old.metadata.name else {
+            continue;
+        };
         let what = format!("DELETE ControllerRevision {}/{name}", new.key.namespace);
-        match backoff::call(CALL_LIMIT, what, api(client, &new.key).delete(name, &DeleteParams::default())).await {
+        match backoff::call(
+            CALL_LIMIT,
+            what,
+            api(client, &new.key).delete(name, &DeleteParams::default()),
+        )
+        .await
+        {
             Err(error) if !error.is_not_found() => return Err(error),
             _ => {}
         }

@@ -25,14 +25,20 @@ pub struct StoredSecret {
 
 impl std::fmt::Debug for StoredSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StoredSecret").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("StoredSecret")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl StoredSecret {
     /// The Secret of that name. Nothing is sent.
     pub fn new(client: Client, namespace: &str, name: &'static str) -> Self {
-        Self { client, namespace: namespace.to_owned(), name }
+        Self {
+            client,
+            namespace: namespace.to_owned(),
+            name,
+        }
     }
 
     /// Its name, for messages.
@@ -58,7 +64,10 @@ impl StoredSecret {
         mut change: impl FnMut(&Data) -> Result<Option<Data>, E>,
     ) -> Result<Result<Data, E>, ApiError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let params = PostParams { field_manager: Some(MANAGER_HUB.to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some(MANAGER_HUB.to_owned()),
+            ..PostParams::default()
+        };
         let mut tries = 0;
         loop {
             let mut secret = self.get().await?;
@@ -68,7 +77,11 @@ impl StoredSecret {
                 Ok(None) => return Ok(Ok(old)),
                 Err(error) => return Ok(Err(error)),
             };
-            secret.data = Some(new.iter().map(|(k, v)| (k.clone(), ByteString(v.clone()))).collect());
+            secret.data = Some(
+                new.iter()
+                    .map(|(k, v)| (k.clone(), ByteString(v.clone())))
+                    .collect(),
+            );
             let what = format!("PUT Secret {}/{}", self.namespace, self.name);
             match backoff::call(CALL_LIMIT, what, api.replace(self.name, &params, &secret)).await {
                 Ok(_) => return Ok(Ok(new)),

@@ -38,7 +38,9 @@ struct Head {
 impl Tombstones {
     /// Those of the hub's namespace.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace) }
+        Self {
+            api: Api::namespaced(client, namespace),
+        }
     }
 
     /// All of them. One that can't be understood is logged and left alone: it removes nothing.
@@ -70,13 +72,21 @@ impl Tombstones {
     /// When the API server refuses or does not answer.
     pub async fn write(&self, tombstone: &Tombstone) -> Result<(), ApiError> {
         let name = name(tombstone.uid);
-        let params = PostParams { field_manager: Some(MANAGER_HUB.to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some(MANAGER_HUB.to_owned()),
+            ..PostParams::default()
+        };
         let map = config_map(tombstone);
         match backoff::call(CALL_LIMIT, "POST tombstone", self.api.create(&params, &map)).await {
             Ok(_) => Ok(()),
             Err(error) if error.is_already_exists() => {
                 // Only this leader writes it; its fence is the Lease.
-                backoff::call(CALL_LIMIT, "PUT tombstone", self.api.replace(&name, &params, &map)).await?;
+                backoff::call(
+                    CALL_LIMIT,
+                    "PUT tombstone",
+                    self.api.replace(&name, &params, &map),
+                )
+                .await?;
                 Ok(())
             }
             Err(error) => Err(error),
@@ -88,7 +98,13 @@ impl Tombstones {
     /// # Errors
     /// When the API server refuses or does not answer.
     pub async fn delete(&self, uid: Uid) -> Result<(), ApiError> {
-        match backoff::call(CALL_LIMIT, "DELETE tombstone", self.api.delete(&name(uid), &DeleteParams::default())).await {
+        match backoff::call(
+            CALL_LIMIT,
+            "DELETE tombstone",
+            self.api.delete(&name(uid), &DeleteParams::default()),
+        )
+        .await
+        {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),
         }
@@ -110,11 +126,17 @@ fn config_map(tombstone: &Tombstone) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(name(tombstone.uid)),
-            labels: Some(BTreeMap::from([(LABEL_APP_COMPONENT.to_owned(), COMPONENT.to_owned())])),
+            labels: Some(BTreeMap::from([(
+                LABEL_APP_COMPONENT.to_owned(),
+                COMPONENT.to_owned(),
+            )])),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::from([
-            (KEY.to_owned(), serde_json::to_string(&head).unwrap_or_default()),
+            (
+                KEY.to_owned(),
+                serde_json::to_string(&head).unwrap_or_default(),
+            ),
             (CLUSTERS.to_owned(), clusters.join(" ")),
         ])),
         ..ConfigMap::default()
@@ -151,7 +173,9 @@ mod tests {
             uid: "7b0d9c3e-2f51-4c1f-9d55-0f6d1a3a9b11".parse().unwrap(),
             generation: 3,
             removal: Removal::default(),
-            clusters: (0..10_000).map(|i| ClusterName::new(format!("eu-{i:05}")).unwrap()).collect(),
+            clusters: (0..10_000)
+                .map(|i| ClusterName::new(format!("eu-{i:05}")).unwrap())
+                .collect(),
         };
         let map = config_map(&tombstone);
         assert!(serde_json::to_vec(&map).unwrap().len() < 100_000);
@@ -162,7 +186,10 @@ mod tests {
     fn a_damaged_tombstone_is_none_and_removes_nothing() {
         let mut map = ConfigMap::default();
         assert_eq!(parse(&map), None);
-        map.data = Some(BTreeMap::from([(KEY.to_owned(), "{".to_owned()), (CLUSTERS.to_owned(), "a".to_owned())]));
+        map.data = Some(BTreeMap::from([
+            (KEY.to_owned(), "{".to_owned()),
+            (CLUSTERS.to_owned(), "a".to_owned()),
+        ]));
         assert_eq!(parse(&map), None);
     }
 }

@@ -29,10 +29,17 @@ use serde_json::{Value, json};
 /// The namespace of Segments and CronJobs.
 const GRANARY: &str = "granary";
 /// Clusters with their labels.
-const CLUSTERS: [(&str, &str, &str); 3] =
-    [("berlin", "prod", "eu-central"), ("dublin", "prod", "eu-west"), ("iowa", "test", "us-central")];
+const CLUSTERS: [(&str, &str, &str); 3] = [
+    ("berlin", "prod", "eu-central"),
+    ("dublin", "prod", "eu-west"),
+    ("iowa", "test", "us-central"),
+];
 /// Segments, in the order in which they are applied.
-const EXAMPLES: [&str; 3] = ["segment-pivot.yaml", "segment-generic.yaml", "segment-each-minute.yaml"];
+const EXAMPLES: [&str; 3] = [
+    "segment-pivot.yaml",
+    "segment-generic.yaml",
+    "segment-each-minute.yaml",
+];
 /// The one that comes due while one watches, and the cluster that is looked at.
 const EACH_MINUTE: (&str, &str) = ("visits-per-shop", "dublin");
 
@@ -75,7 +82,10 @@ async fn demo(args: &Args) -> Result<()> {
     }
     std::fs::create_dir_all(&state)?;
 
-    say(began, "starting four Kubernetes control planes: hub, berlin, dublin, iowa");
+    say(
+        began,
+        "starting four Kubernetes control planes: hub, berlin, dublin, iowa",
+    );
     let (hub, spokes) = tokio::try_join!(start_hub(&state, began), start_spokes(&state, began))?;
     let agents = join(&hub, spokes, began).await?;
     let _kubelets: Vec<Kubelet> = agents
@@ -85,9 +95,21 @@ async fn demo(args: &Args) -> Result<()> {
 
     install::namespace(&hub.plane, GRANARY).await?;
     for file in EXAMPLES {
-        let path = paths::root().join("tests/examples").join(file).display().to_string();
-        let said = hub.plane.kubectl()?.run(&["apply", "--server-side", "-f", &path]).await?.ok()?;
-        say(began, &format!("kubectl apply -f tests/examples/{file}: {}", said.trim()));
+        let path = paths::root()
+            .join("tests/examples")
+            .join(file)
+            .display()
+            .to_string();
+        let said = hub
+            .plane
+            .kubectl()?
+            .run(&["apply", "--server-side", "-f", &path])
+            .await?
+            .ok()?;
+        say(
+            began,
+            &format!("kubectl apply -f tests/examples/{file}: {}", said.trim()),
+        );
     }
     fill_in(&hub, began).await?;
     first_run(&hub, &agents, began).await?;
@@ -102,11 +124,21 @@ async fn demo(args: &Args) -> Result<()> {
 
 async fn start_hub(state: &Path, began: Instant) -> Result<Hub> {
     let plane = ControlPlane::start(&state.join("hub"), "hub").await?;
-    say(began, "hub: control plane is up; installing charts segment-crds and segment-hub");
+    say(
+        began,
+        "hub: control plane is up; installing charts segment-crds and segment-hub",
+    );
     let hub = Hub::install(plane).await?;
     hub.process.start()?;
     hub.ready().await?;
-    say(began, &format!("hub: ready, agents at {}, users at {}", hub.agents_address(), hub.users_address()));
+    say(
+        began,
+        &format!(
+            "hub: ready, agents at {}, users at {}",
+            hub.agents_address(),
+            hub.users_address()
+        ),
+    );
     Ok(hub)
 }
 
@@ -163,7 +195,11 @@ async fn fill_in(hub: &Hub, began: Instant) -> Result<()> {
                 waiting.push(format!("{}: {}", name(segment), segment["status"]));
             }
         }
-        ensure!(all.len() == EXAMPLES.len() && waiting.is_empty(), "{}", waiting.join("\n"));
+        ensure!(
+            all.len() == EXAMPLES.len() && waiting.is_empty(),
+            "{}",
+            waiting.join("\n")
+        );
         Ok(())
     })
     .await
@@ -172,24 +208,53 @@ async fn fill_in(hub: &Hub, began: Instant) -> Result<()> {
 /// Waits for a CronJob to come due, for its Job, and for its result on the hub.
 async fn first_run(hub: &Hub, agents: &[Agent], began: Instant) -> Result<()> {
     let (segment, cluster) = EACH_MINUTE;
-    say(began, &format!("waiting for the next full minute, when CronJob {segment} is due"));
-    let agent = agents.iter().find(|agent| agent.cluster == cluster).context("a cluster of that name")?;
+    say(
+        began,
+        &format!("waiting for the next full minute, when CronJob {segment} is due"),
+    );
+    let agent = agents
+        .iter()
+        .find(|agent| agent.cluster == cluster)
+        .context("a cluster of that name")?;
     let minutes = Duration::from_secs(150);
     let job = wait::until("the CronJob controller makes a Job", minutes, || async {
         let jobs = agent.jobs().list("").await?;
-        jobs.iter().map(name).find(|job| job.starts_with(segment)).map(str::to_owned).context("no Job yet")
+        jobs.iter()
+            .map(name)
+            .find(|job| job.starts_with(segment))
+            .map(str::to_owned)
+            .context("no Job yet")
     })
     .await?;
-    say(began, &format!("{cluster}: Kubernetes made Job {job} (its Pod's status is written by a stand-in for the kubelet)"));
+    say(
+        began,
+        &format!(
+            "{cluster}: Kubernetes made Job {job} (its Pod's status is written by a stand-in for the kubelet)"
+        ),
+    );
     let segments = Objects::segments(hub.client(), GRANARY);
-    let last = wait::until("the run's result is in the Segment's status", minutes, || async {
-        let segment = segments.get(segment).await?;
-        let succeeding = condition(&segment, "RunsSucceeding");
-        ensure!(succeeding.is_some_and(|runs| runs["status"] == "True"), "status {}", segment["status"]);
-        Ok(segment["status"]["lastRun"].as_str().unwrap_or_default().to_owned())
-    })
+    let last = wait::until(
+        "the run's result is in the Segment's status",
+        minutes,
+        || async {
+            let segment = segments.get(segment).await?;
+            let succeeding = condition(&segment, "RunsSucceeding");
+            ensure!(
+                succeeding.is_some_and(|runs| runs["status"] == "True"),
+                "status {}",
+                segment["status"]
+            );
+            Ok(segment["status"]["lastRun"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned())
+        },
+    )
     .await?;
-    say(began, &format!("hub: {segment} says RunsSucceeding=True, last run {last}"));
+    say(
+        began,
+        &format!("hub: {segment} says RunsSucceeding=True, last run {last}"),
+    );
     Ok(())
 }
 
@@ -204,10 +269,28 @@ async fn table(hub: &Hub, agents: &[Agent]) -> Result<()> {
         print!("{}{}", printed.out, printed.err);
     }
     println!("\n$ kubectl get seg,segcl -n {GRANARY}");
-    print!("{}", hub.plane.kubectl()?.run(&["get", "seg,segcl", "-n", GRANARY]).await?.ok()?);
+    print!(
+        "{}",
+        hub.plane
+            .kubectl()?
+            .run(&["get", "seg,segcl", "-n", GRANARY])
+            .await?
+            .ok()?
+    );
     for agent in agents {
-        println!("\n$ kubectl --context {} get cronjobs,jobs -n {GRANARY}", agent.cluster);
-        print!("{}", agent.plane.kubectl()?.run(&["get", "cronjobs,jobs", "-n", GRANARY]).await?.ok()?);
+        println!(
+            "\n$ kubectl --context {} get cronjobs,jobs -n {GRANARY}",
+            agent.cluster
+        );
+        print!(
+            "{}",
+            agent
+                .plane
+                .kubectl()?
+                .run(&["get", "cronjobs,jobs", "-n", GRANARY])
+                .await?
+                .ok()?
+        );
     }
     Ok(())
 }
@@ -264,21 +347,38 @@ Logs: {state}/*/segment-*.log; who did what on each API server: {state}/*/audit.
 
 /// The folder of hub, agent and segctl.
 fn own_folder() -> Result<PathBuf> {
-    Ok(paths::program("segctl")?.parent().context("a folder")?.to_path_buf())
+    Ok(paths::program("segctl")?
+        .parent()
+        .context("a folder")?
+        .to_path_buf())
 }
 
 /// One kubeconfig with a context for the hub, the current one, and one for each spoke.
 fn merged(hub: &Hub, agents: &[Agent], state: &Path) -> Result<PathBuf> {
-    let mut all = json!({"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []});
+    let mut all =
+        json!({"apiVersion": "v1", "kind": "Config", "clusters": [], "users": [], "contexts": []});
     let planes = std::iter::once(&hub.plane).chain(agents.iter().map(|agent| &*agent.plane));
     for plane in planes {
         let text = std::fs::read_to_string(plane.kubeconfig())?;
-        let one: Value = serde_saphyr::from_str(&text).with_context(|| format!("read {}", plane.kubeconfig().display()))?;
+        let one: Value = serde_saphyr::from_str(&text)
+            .with_context(|| format!("read {}", plane.kubeconfig().display()))?;
         let name = plane.name();
         let part = |list: &str, key: &str| one[list][0][key].clone();
-        push(&mut all, "clusters", json!({"name": name, "cluster": part("clusters", "cluster")}));
-        push(&mut all, "users", json!({"name": name, "user": part("users", "user")}));
-        push(&mut all, "contexts", json!({"name": name, "context": {"cluster": name, "user": name}}));
+        push(
+            &mut all,
+            "clusters",
+            json!({"name": name, "cluster": part("clusters", "cluster")}),
+        );
+        push(
+            &mut all,
+            "users",
+            json!({"name": name, "user": part("users", "user")}),
+        );
+        push(
+            &mut all,
+            "contexts",
+            json!({"name": name, "context": {"cluster": name, "user": name}}),
+        );
     }
     all["current-context"] = json!(hub.plane.name());
     let file = state.join("kubeconfig");

@@ -44,7 +44,10 @@ struct Round {
 /// # Errors
 /// When the fleet does not come up, or a change does not arrive.
 pub async fn run(rounds: usize, samples: usize) -> Result<()> {
-    ensure!(rounds > 0 && samples > 0, "at least one round of one sample");
+    ensure!(
+        rounds > 0 && samples > 0,
+        "at least one round of one sample"
+    );
     eprintln!("starting a hub, spokes and an agent (release builds) …");
     let stage = Stage::shared(NAME, &[("a", &[])]).await?;
     let mut ours = stage.segment("ours");
@@ -103,9 +106,19 @@ pub async fn run(rounds: usize, samples: usize) -> Result<()> {
     report(&all, samples, bytes)
 }
 
-fn dynamic(client: &kube::Client, group: &str, version: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
+fn dynamic(
+    client: &kube::Client,
+    group: &str,
+    version: &str,
+    kind: &str,
+    plural: &str,
+) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk(group, version, kind);
-    Api::namespaced_with(client.clone(), NAME, &ApiResource::from_gvk_with_plural(&gvk, plural))
+    Api::namespaced_with(
+        client.clone(),
+        NAME,
+        &ApiResource::from_gvk_with_plural(&gvk, plural),
+    )
 }
 
 /// Makes the body about as large as that of a pivot with thirty variables.
@@ -127,7 +140,9 @@ async fn sample(
     let wanted = value(number);
     let patch = json!({"spec": {"env": {VARIABLE: wanted}}});
     let start = Instant::now();
-    segments.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
+    segments
+        .patch(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
     let arrived = tokio::time::timeout(LIMIT, async {
         while let Some((seen, value, at)) = events.recv().await {
             if seen == name && value == wanted {
@@ -137,7 +152,12 @@ async fn sample(
         None
     })
     .await
-    .with_context(|| format!("change {number} of {name} did not arrive within {} s", LIMIT.as_secs()))?
+    .with_context(|| {
+        format!(
+            "change {number} of {name} did not arrive within {} s",
+            LIMIT.as_secs()
+        )
+    })?
     .context("the spoke's watch ended")?;
     Ok(arrived.duration_since(start).as_secs_f64() * 1000.0)
 }
@@ -151,12 +171,19 @@ fn variable(object: &Value) -> Option<&str> {
 }
 
 /// Tells of every CronJob event on the spoke, with the time it came.
-async fn watch_spoke(cron_jobs: Api<DynamicObject>, seen: mpsc::Sender<(String, String, Instant)>) -> Result<()> {
-    let mut events = std::pin::pin!(watcher(cron_jobs, watcher::Config::default()).applied_objects());
+async fn watch_spoke(
+    cron_jobs: Api<DynamicObject>,
+    seen: mpsc::Sender<(String, String, Instant)>,
+) -> Result<()> {
+    let mut events =
+        std::pin::pin!(watcher(cron_jobs, watcher::Config::default()).applied_objects());
     while let Some(object) = events.try_next().await? {
         let at = Instant::now();
         let object = serde_json::to_value(&object)?;
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = object["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if let Some(value) = variable(&object) {
             seen.send((name, value.to_owned(), at)).await?;
         }
@@ -165,7 +192,11 @@ async fn watch_spoke(cron_jobs: Api<DynamicObject>, seen: mpsc::Sender<(String, 
 }
 
 /// The floor: the hub's watch → the same call that the agent makes.
-async fn floor_loop(segments: Api<DynamicObject>, cron_jobs: Api<DynamicObject>, template: Value) -> Result<()> {
+async fn floor_loop(
+    segments: Api<DynamicObject>,
+    cron_jobs: Api<DynamicObject>,
+    template: Value,
+) -> Result<()> {
     let mut body = template;
     body["metadata"] = json!({
         "name": "floor", "namespace": NAME,
@@ -174,12 +205,19 @@ async fn floor_loop(segments: Api<DynamicObject>, cron_jobs: Api<DynamicObject>,
     // Not one of the agent's own: it must leave it alone.
     body["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("floor");
     body["status"] = json!({});
-    let params = PostParams { field_manager: Some("floor".to_owned()), ..PostParams::default() };
-    let mut live = cron_jobs.create(&params, &serde_json::from_value(body.clone())?).await?;
+    let params = PostParams {
+        field_manager: Some("floor".to_owned()),
+        ..PostParams::default()
+    };
+    let mut live = cron_jobs
+        .create(&params, &serde_json::from_value(body.clone())?)
+        .await?;
     let config = watcher::Config::default().fields("metadata.name=floor");
     let mut events = std::pin::pin!(watcher(segments, config).applied_objects().boxed());
     while let Some(segment) = events.try_next().await? {
-        let Some(wanted) = segment.data["spec"]["env"][VARIABLE].as_str() else { continue };
+        let Some(wanted) = segment.data["spec"]["env"][VARIABLE].as_str() else {
+            continue;
+        };
         let mut next = serde_json::to_value(&live)?;
         if variable(&next) == Some(wanted) {
             continue;
@@ -189,27 +227,42 @@ async fn floor_loop(segments: Api<DynamicObject>, cron_jobs: Api<DynamicObject>,
         for one in variables.iter_mut().filter(|one| one["name"] == VARIABLE) {
             one["value"] = json!(wanted);
         }
-        live = cron_jobs.replace("floor", &params, &serde_json::from_value(next)?).await?;
+        live = cron_jobs
+            .replace("floor", &params, &serde_json::from_value(next)?)
+            .await?;
     }
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "the figures are what this program prints")]
+#[allow(
+    clippy::print_stdout,
+    reason = "the figures are what this program prints"
+)]
 fn report(rounds: &[Round], samples: usize, bytes: usize) -> Result<()> {
     let folder = paths::target()?.join("figures");
     std::fs::create_dir_all(&folder)?;
     let file = folder.join("latency.json");
     std::fs::write(&file, serde_json::to_vec_pretty(rounds)?)?;
     let ratios = |share: f64, ours: fn(&Round) -> &Vec<f64>| -> Vec<f64> {
-        rounds.iter().map(|round| percentile(ours(round), share) / percentile(&round.floor, share)).collect()
+        rounds
+            .iter()
+            .map(|round| percentile(ours(round), share) / percentile(&round.floor, share))
+            .collect()
     };
-    let together = |of: fn(&Round) -> &Vec<f64>| -> Vec<f64> { rounds.iter().flat_map(of).copied().collect() };
-    let (floor, ours) = (together(|round| &round.floor), together(|round| &round.ours));
+    let together =
+        |of: fn(&Round) -> &Vec<f64>| -> Vec<f64> { rounds.iter().flat_map(of).copied().collect() };
+    let (floor, ours) = (
+        together(|round| &round.floor),
+        together(|round| &round.ours),
+    );
     println!(
         "latency: Segment patched on the hub → CronJob's watch event on a spoke; {} rounds of {samples}, spec of {bytes} bytes",
         rounds.len()
     );
-    println!("{:<6}{:>12}{:>12}{:>26}{:>26}{:>10}  verdict", "", "floor ms", "ours ms", "ratio (min–max)", "floor/floor (min–max)", "target");
+    println!(
+        "{:<6}{:>12}{:>12}{:>26}{:>26}{:>10}  verdict",
+        "", "floor ms", "ours ms", "ratio (min–max)", "floor/floor (min–max)", "target"
+    );
     for (name, share, target) in [("p50", 0.5, TARGET_P50), ("p99", 0.99, TARGET_P99)] {
         let (median, least, greatest) = spread(&ratios(share, |round| &round.ours));
         let (same, same_least, same_greatest) = spread(&ratios(share, |round| &round.floor_again));
@@ -222,6 +275,9 @@ fn report(rounds: &[Round], samples: usize, bytes: usize) -> Result<()> {
             if median <= target { "met" } else { "not met" }
         );
     }
-    println!("raw: {}", file.strip_prefix(paths::root()).unwrap_or(&file).display());
+    println!(
+        "raw: {}",
+        file.strip_prefix(paths::root()).unwrap_or(&file).display()
+    );
     Ok(())
 }

@@ -11,7 +11,10 @@ pub(super) fn percentile(samples: &[f64], share: f64) -> f64 {
         reason = "a rank among some thousand samples"
     )]
     let rank = (share * sorted.len() as f64).ceil() as usize;
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    sorted
+        .get(rank.saturating_sub(1))
+        .copied()
+        .unwrap_or_default()
 }
 
 /// Median, least and greatest of some ratios.

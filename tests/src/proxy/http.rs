@@ -60,7 +60,12 @@ pub struct Rule {
 impl Rule {
     /// A rule for lists of a resource: GETs that are no watches.
     pub fn lists(resource: &str, action: Action) -> Self {
-        Self { method: "GET", contains: vec![format!("/{resource}?")], lacks: vec!["watch=true".to_owned(), "watch=1".to_owned()], action }
+        Self {
+            method: "GET",
+            contains: vec![format!("/{resource}?")],
+            lacks: vec!["watch=true".to_owned(), "watch=1".to_owned()],
+            action,
+        }
     }
 
     fn matches<B>(&self, request: &Request<B>) -> bool {
@@ -91,9 +96,13 @@ struct Shared {
 impl HttpProxy {
     /// Starts one before a control plane's API server.
     pub async fn start(plane: &ControlPlane) -> Result<Self> {
-        let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+        let certified = rcgen::generate_simple_self_signed(vec![
+            "127.0.0.1".to_owned(),
+            "localhost".to_owned(),
+        ])?;
         let ca_pem = certified.cert.pem();
-        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+        let key = PrivateKeyDer::try_from(certified.signing_key.serialize_der())
+            .map_err(anyhow::Error::msg)?;
         let mut server = rustls::ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], key)?;
@@ -113,13 +122,20 @@ impl HttpProxy {
             async move {
                 let mut connections = JoinSet::new();
                 loop {
-                    let Ok((stream, _)) = listener.accept().await else { return };
+                    let Ok((stream, _)) = listener.accept().await else {
+                        return;
+                    };
                     connections.spawn(connection(stream, acceptor.clone(), shared.clone()));
                     while connections.try_join_next().is_some() {}
                 }
             }
         });
-        Ok(Self { port, ca_pem, shared, _task: AbortOnDropHandle::new(task) })
+        Ok(Self {
+            port,
+            ca_pem,
+            shared,
+            _task: AbortOnDropHandle::new(task),
+        })
     }
 
     /// Its URL.
@@ -139,7 +155,11 @@ impl HttpProxy {
 
     /// `METHOD URI` of every request so far.
     pub fn seen(&self) -> Vec<String> {
-        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -157,18 +177,24 @@ fn towards(plane: &ControlPlane) -> Result<rustls::ClientConfig> {
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         roots.add(certificate?)?;
     }
-    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let mut config = rustls::ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, shared: Arc<Shared>) {
-    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
     let service = hyper::service::service_fn(move |request| {
         let shared = shared.clone();
         async move { answer(request, &shared).await }
     });
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<Body>> {
@@ -179,8 +205,11 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<
         .push(format!("{} {}", request.method(), request.uri()));
     let mut rules = shared.rules.subscribe();
     loop {
-        let action =
-            rules.borrow_and_update().iter().find(|rule| rule.matches(&request)).map(|rule| rule.action.clone());
+        let action = rules
+            .borrow_and_update()
+            .iter()
+            .find(|rule| rule.matches(&request))
+            .map(|rule| rule.action.clone());
         match action {
             None => break,
             Some(Action::Delay(time)) => {
@@ -200,12 +229,19 @@ fn own_answer(status: u16, retry_after: Option<u32>) -> Result<Response<Body>> {
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": status,
         "reason": if status == 429 { "TooManyRequests" } else { "InternalError" }, "message": "answered by the test's proxy",
     });
-    let body = Full::new(Bytes::from(body.to_string())).map_err(|never: Infallible| match never {}).boxed();
+    let body = Full::new(Bytes::from(body.to_string()))
+        .map_err(|never: Infallible| match never {})
+        .boxed();
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status)?;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        http::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if let Some(seconds) = retry_after {
-        response.headers_mut().insert(HeaderName::from_static("retry-after"), seconds.into());
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("retry-after"), seconds.into());
     }
     Ok(response)
 }
@@ -213,7 +249,9 @@ fn own_answer(status: u16, retry_after: Option<u32>) -> Result<Response<Body>> {
 async fn pass_on(request: Request<Incoming>, shared: &Shared) -> Result<Response<Body>> {
     let stream = TcpStream::connect(&shared.server).await?;
     let connector = TlsConnector::from(shared.client.clone());
-    let stream = connector.connect(ServerName::try_from("127.0.0.1")?, stream).await?;
+    let stream = connector
+        .connect(ServerName::try_from("127.0.0.1")?, stream)
+        .await?;
     let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the connection: when the answer's body has been read or dropped.
     drop(handle().spawn(driver));

@@ -47,12 +47,19 @@ impl TcpProxy {
         let task = handle().spawn(async move {
             let mut connections = JoinSet::new();
             loop {
-                let Ok((near, _)) = listener.accept().await else { return };
+                let Ok((near, _)) = listener.accept().await else {
+                    return;
+                };
                 connections.spawn(connection(near, address.borrow().clone(), watched.clone()));
                 while connections.try_join_next().is_some() {}
             }
         });
-        Ok(Self { port, mode, behind, _task: AbortOnDropHandle::new(task) })
+        Ok(Self {
+            port,
+            mode,
+            behind,
+            _task: AbortOnDropHandle::new(task),
+        })
     }
 
     /// Where it listens.
@@ -75,7 +82,9 @@ async fn connection(near: TcpStream, address: String, mut mode: watch::Receiver<
     if *mode.borrow() == Mode::Cut {
         return;
     }
-    let Ok(far) = TcpStream::connect(&address).await else { return };
+    let Ok(far) = TcpStream::connect(&address).await else {
+        return;
+    };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
@@ -89,7 +98,9 @@ async fn connection(near: TcpStream, address: String, mut mode: watch::Receiver<
 async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
-        let Ok(read) = from.read(&mut buffer).await else { return };
+        let Ok(read) = from.read(&mut buffer).await else {
+            return;
+        };
         if read == 0 || mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() {
             return;
         }

@@ -34,19 +34,38 @@ fn nothing_deleted(stage: &Stage, since: &AuditLog) -> Result<()> {
 async fn lose_everything_else(stage: &Stage) -> Result<()> {
     let client = stage.hub.client();
     for segment in stage.segments().list("").await? {
-        stage.segments().patch(name(&segment), &json!({"metadata": {"finalizers": null}})).await?;
+        stage
+            .segments()
+            .patch(name(&segment), &json!({"metadata": {"finalizers": null}}))
+            .await?;
         stage.segments().delete(name(&segment)).await?;
     }
     for cluster in Objects::clusters(client).names().await? {
-        Objects::clusters(client).patch(&cluster, &json!({"metadata": {"finalizers": null}})).await?;
+        Objects::clusters(client)
+            .patch(&cluster, &json!({"metadata": {"finalizers": null}}))
+            .await?;
         Objects::clusters(client).delete(&cluster).await?;
     }
     let kubectl = stage.hub.plane.kubectl()?;
-    kubectl.run(&["delete", "controllerrevisions", "--all", "-n", &stage.name]).await?.ok()?;
-    kubectl.run(&["delete", "lease", "segment-hub", "-n", NAMESPACE]).await?.ok()?;
-    Objects::secrets(client, NAMESPACE).patch("segment-hub-enrolment", &json!({"data": null})).await?;
+    kubectl
+        .run(&["delete", "controllerrevisions", "--all", "-n", &stage.name])
+        .await?
+        .ok()?;
+    kubectl
+        .run(&["delete", "lease", "segment-hub", "-n", NAMESPACE])
+        .await?
+        .ok()?;
+    Objects::secrets(client, NAMESPACE)
+        .patch("segment-hub-enrolment", &json!({"data": null}))
+        .await?;
     // As the chart leaves it: an empty Lease.
-    install::hub(&stage.hub.plane, NAMESPACE, &stage.hub.agents_address(), &stage.hub.users_address()).await
+    install::hub(
+        &stage.hub.plane,
+        NAMESPACE,
+        &stage.hub.agents_address(),
+        &stage.hub.users_address(),
+    )
+    .await
 }
 
 #[test]
@@ -56,7 +75,10 @@ fn an_empty_hub_deletes_nothing_lists_orphans_and_takes_them_back_in_place() -> 
         let agent = &stage.agents[0];
         let cluster = stage.hub.cluster(&agent.cluster).await?;
         let uids = |cron_jobs: Vec<Value>| -> Vec<Value> {
-            cron_jobs.iter().map(|cron_job| cron_job["metadata"]["uid"].clone()).collect()
+            cron_jobs
+                .iter()
+                .map(|cron_job| cron_job["metadata"]["uid"].clone())
+                .collect()
         };
         let before = uids(agent.cron_jobs().list("").await?);
         let mark = agent.mark();
@@ -65,7 +87,10 @@ fn an_empty_hub_deletes_nothing_lists_orphans_and_takes_them_back_in_place() -> 
         lose_everything_else(&stage).await?;
         stage.hub.process.start()?;
         stage.hub.ready().await?;
-        wait::holds("nothing is deleted", Duration::from_secs(5), || async { nothing_deleted(&stage, &mark) }).await?;
+        wait::holds("nothing is deleted", Duration::from_secs(5), || async {
+            nothing_deleted(&stage, &mark)
+        })
+        .await?;
 
         // The Cluster is applied again by GitOps; its agent needs no new token: the certificate is the hub's own word.
         let again = json!({
@@ -74,11 +99,20 @@ fn an_empty_hub_deletes_nothing_lists_orphans_and_takes_them_back_in_place() -> 
         });
         Objects::clusters(stage.hub.client()).apply(&again).await?;
         agent.connected(&stage.hub).await?;
-        let orphans = wait::until("the unknown ones are listed as orphans", wait::SOON, || async {
-            let listed = stage.hub.segctl()?.run(&["orphans"]).await?.ok()?;
-            ensure!(SEGMENTS.iter().all(|name| listed.contains(&format!("{}/{name}", stage.name))), "{listed}");
-            Ok(listed)
-        })
+        let orphans = wait::until(
+            "the unknown ones are listed as orphans",
+            wait::SOON,
+            || async {
+                let listed = stage.hub.segctl()?.run(&["orphans"]).await?.ok()?;
+                ensure!(
+                    SEGMENTS
+                        .iter()
+                        .all(|name| listed.contains(&format!("{}/{name}", stage.name))),
+                    "{listed}"
+                );
+                Ok(listed)
+            },
+        )
         .await?;
         println!("{orphans}");
         nothing_deleted(&stage, &mark)?;
@@ -87,18 +121,35 @@ fn an_empty_hub_deletes_nothing_lists_orphans_and_takes_them_back_in_place() -> 
             stage.apply(&stage.segment(name)).await?;
         }
         let cluster = stage.hub.cluster(&agent.cluster).await?;
-        if condition(&cluster, "HubWentBack").is_some_and(|condition| condition["status"] == "True") {
-            stage.hub.segctl()?.run(&["hub", "accept-restore", "--yes", "--reason", "the test lost its data"]).await?.ok()?;
+        if condition(&cluster, "HubWentBack").is_some_and(|condition| condition["status"] == "True")
+        {
+            stage
+                .hub
+                .segctl()?
+                .run(&[
+                    "hub",
+                    "accept-restore",
+                    "--yes",
+                    "--reason",
+                    "the test lost its data",
+                ])
+                .await?
+                .ok()?;
         }
         for name in SEGMENTS {
             let segment = stage.ready(name).await?;
             let uid = segment["metadata"]["uid"].clone();
             stage
-                .cron_job(0, name, |cron_job| cron_job["metadata"]["annotations"]["segment.grnry.io/uid"] == uid)
+                .cron_job(0, name, |cron_job| {
+                    cron_job["metadata"]["annotations"]["segment.grnry.io/uid"] == uid
+                })
                 .await
                 .with_context(|| format!("{name} carries the new uid"))?;
         }
-        ensure!(uids(agent.cron_jobs().list("").await?) == before, "the CronJobs are the same objects");
+        ensure!(
+            uids(agent.cron_jobs().list("").await?) == before,
+            "the CronJobs are the same objects"
+        );
         nothing_deleted(&stage, &mark)
     })
 }
@@ -111,8 +162,15 @@ fn a_hub_that_has_not_listed_its_segments_yet_orders_nothing() -> Result<()> {
         stage.hub.process.end().await?;
 
         let proxy = HttpProxy::start(&stage.hub.plane).await?;
-        let kubeconfig = stage.hub.plane.token_kubeconfig(NAMESPACE, "segment-hub", &proxy.url(), proxy.ca_pem()).await?;
-        stage.hub.process.flag("--kubeconfig", &kubeconfig.display().to_string());
+        let kubeconfig = stage
+            .hub
+            .plane
+            .token_kubeconfig(NAMESPACE, "segment-hub", &proxy.url(), proxy.ca_pem())
+            .await?;
+        stage
+            .hub
+            .process
+            .flag("--kubeconfig", &kubeconfig.display().to_string());
         proxy.set(vec![Rule {
             method: "GET",
             contains: vec!["/segments?".to_owned()],
@@ -120,12 +178,19 @@ fn a_hub_that_has_not_listed_its_segments_yet_orders_nothing() -> Result<()> {
             action: Action::Hold,
         }]);
         stage.hub.process.start()?;
-        wait::until("the hub asks for Clusters and Segments", wait::SOON, || async {
-            let seen = proxy.seen();
-            let asked = |resource: &str| seen.iter().any(|request| request.contains(&format!("/{resource}?")));
-            ensure!(asked("clusters") && asked("segments"), "{seen:?}");
-            Ok(())
-        })
+        wait::until(
+            "the hub asks for Clusters and Segments",
+            wait::SOON,
+            || async {
+                let seen = proxy.seen();
+                let asked = |resource: &str| {
+                    seen.iter()
+                        .any(|request| request.contains(&format!("/{resource}?")))
+                };
+                ensure!(asked("clusters") && asked("segments"), "{seen:?}");
+                Ok(())
+            },
+        )
         .await?;
         let quiet = || async {
             let writes = stage.agents[0].writes(&mark)?;
@@ -154,9 +219,15 @@ fn a_segment_made_invalid_keeps_its_last_good_revision_everywhere() -> Result<()
         let mark = stage.agents[0].mark();
 
         // Well formed, so that the API server takes it; but no time of any year.
-        stage.segments().patch("visits", &json!({"spec": {"cronjob": {"schedule": "61 25 * * *"}, "clusterSelector": {
-            "matchLabels": {"stage": "nowhere"}
-        }}})).await?;
+        stage
+            .segments()
+            .patch(
+                "visits",
+                &json!({"spec": {"cronjob": {"schedule": "61 25 * * *"}, "clusterSelector": {
+                    "matchLabels": {"stage": "nowhere"}
+                }}}),
+            )
+            .await?;
         wait::until("the Segment is not accepted", wait::SOON, || async {
             let segment = stage.segments().get("visits").await?;
             let accepted = condition(&segment, "Accepted").context("no condition Accepted")?;

@@ -31,15 +31,31 @@ fn a_deleted_cronjob_comes_back_without_a_hub_also_after_a_restart() -> Result<(
             }
             let began = Instant::now();
             let limit = if restarted { wait::SOON } else { BY_WATCH };
-            let after = wait::until("the CronJob is there again", limit, || async { agent.cron_jobs().get("visits").await }).await?;
-            println!("restarted: {restarted}: came back after {:.3} s", began.elapsed().as_secs_f32());
+            let after = wait::until("the CronJob is there again", limit, || async {
+                agent.cron_jobs().get("visits").await
+            })
+            .await?;
+            println!(
+                "restarted: {restarted}: came back after {:.3} s",
+                began.elapsed().as_secs_f32()
+            );
             ensure!(after["spec"] == before["spec"], "it is as it was");
 
             let events = mark.events(|event| {
-                event.is_write() && event.succeeded() && event.object_ref.resource == "cronjobs" && event.object_ref.namespace == stage.name
+                event.is_write()
+                    && event.succeeded()
+                    && event.object_ref.resource == "cronjobs"
+                    && event.object_ref.namespace == stage.name
             })?;
-            let order: Vec<_> = events.iter().map(|event| (event.verb.as_str(), event.user.username == agent.user())).collect();
-            ensure!(order == [("delete", false), ("create", true)], "in the audit log:\n{}", lines(&events));
+            let order: Vec<_> = events
+                .iter()
+                .map(|event| (event.verb.as_str(), event.user.username == agent.user()))
+                .collect();
+            ensure!(
+                order == [("delete", false), ("create", true)],
+                "in the audit log:\n{}",
+                lines(&events)
+            );
         }
         Ok(())
     })
@@ -52,18 +68,33 @@ fn edits() -> Vec<(&'static str, Value)> {
     let name = "segment-table-creation";
     vec![
         ("suspend", json!({"suspend": true})),
-        ("a hostPath volume", pod(json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}))),
-        ("a second container", container(json!({"name": "miner", "image": "example.org/miner"}))),
-        ("another service account", pod(json!({"serviceAccountName": "admin"}))),
+        (
+            "a hostPath volume",
+            pod(json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]})),
+        ),
+        (
+            "a second container",
+            container(json!({"name": "miner", "image": "example.org/miner"})),
+        ),
+        (
+            "another service account",
+            pod(json!({"serviceAccountName": "admin"})),
+        ),
         (
             "a value turned into a reference",
             container(json!({"name": name, "env": [
                 {"name": "DB_TYPE", "value": null, "valueFrom": {"configMapKeyRef": {"name": "other", "key": "type"}}}
             ]})),
         ),
-        ("a removed variable", container(json!({"name": name, "env": [{"name": "DB_PORT", "$patch": "delete"}]}))),
+        (
+            "a removed variable",
+            container(json!({"name": name, "env": [{"name": "DB_PORT", "$patch": "delete"}]})),
+        ),
         ("another schedule", json!({"schedule": "* * * * *"})),
-        ("another image", container(json!({"name": name, "image": "example.org/other:1"}))),
+        (
+            "another image",
+            container(json!({"name": name, "image": "example.org/other:1"})),
+        ),
     ]
 }
 
@@ -78,7 +109,10 @@ fn edits_by_hand_are_healed_and_a_healed_cronjob_is_left_alone() -> Result<()> {
             stage.apply(&stage.segment(&name)).await?;
             stage.ready(&name).await?;
             let before = stage.cron_job(0, &name, |_| true).await?;
-            let edited = agent.cron_jobs().strategic_patch(&name, &json!({"spec": edit})).await?;
+            let edited = agent
+                .cron_jobs()
+                .strategic_patch(&name, &json!({"spec": edit}))
+                .await?;
             ensure!(edited["spec"] != before["spec"], "{what} is an edit");
             let began = Instant::now();
             let healed = wait::until(what, BY_WATCH, || async {
@@ -87,15 +121,25 @@ fn edits_by_hand_are_healed_and_a_healed_cronjob_is_left_alone() -> Result<()> {
                 Ok(now)
             })
             .await?;
-            println!("{what}: healed after {:.3} s", began.elapsed().as_secs_f32());
-            ensure!(healed["metadata"]["uid"] == before["metadata"]["uid"], "{what}: healed in place");
+            println!(
+                "{what}: healed after {:.3} s",
+                began.elapsed().as_secs_f32()
+            );
+            ensure!(
+                healed["metadata"]["uid"] == before["metadata"]["uid"],
+                "{what}: healed in place"
+            );
         }
         let mark = agent.mark();
-        wait::holds("a healed CronJob causes no further write", Duration::from_secs(10), || async {
-            let writes = agent.writes(&mark)?;
-            ensure!(writes.is_empty(), "{}", lines(&writes));
-            Ok(())
-        })
+        wait::holds(
+            "a healed CronJob causes no further write",
+            Duration::from_secs(10),
+            || async {
+                let writes = agent.writes(&mark)?;
+                ensure!(writes.is_empty(), "{}", lines(&writes));
+                Ok(())
+            },
+        )
         .await
     })
 }

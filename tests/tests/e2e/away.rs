@@ -10,8 +10,13 @@ use segment_tests::{run, wait};
 
 /// Tombstones of the hub.
 async fn tombstones(stage: &Stage) -> Result<Vec<String>> {
-    let all = Objects::config_maps(stage.hub.client(), NAMESPACE).list("").await?;
-    let names = all.iter().map(name).filter(|name| name.starts_with(segment_core::names::TOMBSTONE_PREFIX));
+    let all = Objects::config_maps(stage.hub.client(), NAMESPACE)
+        .list("")
+        .await?;
+    let names = all
+        .iter()
+        .map(name)
+        .filter(|name| name.starts_with(segment_core::names::TOMBSTONE_PREFIX));
     Ok(names.map(str::to_owned).collect())
 }
 
@@ -23,23 +28,43 @@ async fn deleted_while_away(name: &str) -> Result<Stage> {
     stage.agents[1].process.kill().await?;
 
     let began = Instant::now();
-    stage.hub.plane.kubectl()?.run(&["delete", "seg", "visits", "-n", name, "--timeout=20s"]).await?.ok()?;
+    stage
+        .hub
+        .plane
+        .kubectl()?
+        .run(&["delete", "seg", "visits", "-n", name, "--timeout=20s"])
+        .await?
+        .ok()?;
     println!("kubectl delete took {:.1} s", began.elapsed().as_secs_f32());
-    ensure!(began.elapsed() < Duration::from_secs(10), "kubectl delete took {:?}", began.elapsed());
+    ensure!(
+        began.elapsed() < Duration::from_secs(10),
+        "kubectl delete took {:?}",
+        began.elapsed()
+    );
 
     stage.no_cron_job(0, "visits").await?;
-    ensure!(stage.agents[1].cron_jobs().find("visits").await?.is_some(), "nobody is there to remove it");
-    ensure!(tombstones(&stage).await?.len() == 1, "what is owed is written down");
+    ensure!(
+        stage.agents[1].cron_jobs().find("visits").await?.is_some(),
+        "nobody is there to remove it"
+    );
+    ensure!(
+        tombstones(&stage).await?.len() == 1,
+        "what is owed is written down"
+    );
     Ok(stage)
 }
 
 #[test]
-fn a_cluster_that_comes_back_removes_what_was_deleted_also_after_a_restart_of_the_hub() -> Result<()> {
+fn a_cluster_that_comes_back_removes_what_was_deleted_also_after_a_restart_of_the_hub() -> Result<()>
+{
     run(async {
         let stage = deleted_while_away("away").await?;
         stage.hub.crash().await?;
         stage.hub.ready().await?;
-        ensure!(tombstones(&stage).await?.len() == 1, "the restart forgot nothing");
+        ensure!(
+            tombstones(&stage).await?.len() == 1,
+            "the restart forgot nothing"
+        );
         stage.agents[1].process.start()?;
         stage.no_cron_job(1, "visits").await?;
         wait::until("nothing is owed any more", wait::SOON, || async {
@@ -55,14 +80,19 @@ fn a_cluster_that_comes_back_removes_what_was_deleted_also_after_a_restart_of_th
 fn deleting_the_cluster_clears_what_is_owed_to_it() -> Result<()> {
     run(async {
         let stage = deleted_while_away("owed").await?;
-        Objects::clusters(stage.hub.client()).delete(&stage.agents[1].cluster).await?;
+        Objects::clusters(stage.hub.client())
+            .delete(&stage.agents[1].cluster)
+            .await?;
         wait::until("nothing is owed any more", wait::SOON, || async {
             let left = tombstones(&stage).await?;
             ensure!(left.is_empty(), "{left:?}");
             Ok(())
         })
         .await?;
-        ensure!(stage.agents[1].cron_jobs().find("visits").await?.is_some(), "a cluster that leaves keeps what it runs");
+        ensure!(
+            stage.agents[1].cron_jobs().find("visits").await?.is_some(),
+            "a cluster that leaves keeps what it runs"
+        );
         Ok(())
     })
 }

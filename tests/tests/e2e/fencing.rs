@@ -29,12 +29,21 @@ fn a_leader_that_wakes_after_another_took_over_gets_nothing_applied() -> Result<
         second.start()?;
         wait::until("the second hub leads", wait::SOON, || async {
             second.check()?;
-            ensure!(stage.hub.leader().await?.starts_with("segment-hub-1"), "the first one's Lease has not ended");
+            ensure!(
+                stage.hub.leader().await?.starts_with("segment-hub-1"),
+                "the first one's Lease has not ended"
+            );
             Ok(())
         })
         .await?;
         let mark = agent.mark();
-        stage.segments().patch("visits", &json!({"spec": {"cronjob": {"schedule": "30 4 1 1 *"}}})).await?;
+        stage
+            .segments()
+            .patch(
+                "visits",
+                &json!({"spec": {"cronjob": {"schedule": "30 4 1 1 *"}}}),
+            )
+            .await?;
         stage.hub.process.resume()?;
         // The woken one still has the agent's stream and sees the edit. It has to end before it sends anything.
         let status = stage.hub.process.gone(Duration::from_secs(20)).await?;
@@ -48,7 +57,12 @@ fn a_leader_that_wakes_after_another_took_over_gets_nothing_applied() -> Result<
 
         // Towards the new leader, everything goes on.
         proxy.redirect(&stage.hub.second_agents_address());
-        stage.cron_job(0, "visits", |cron_job| cron_job["spec"]["schedule"] == "30 4 1 1 *").await.map(drop)
+        stage
+            .cron_job(0, "visits", |cron_job| {
+                cron_job["spec"]["schedule"] == "30 4 1 1 *"
+            })
+            .await
+            .map(drop)
     })
 }
 
@@ -70,7 +84,10 @@ fn a_hub_restored_from_an_older_copy_rolls_nothing_back_until_that_is_accepted()
         hub.process.start()?;
         hub.ready().await?;
 
-        stage.segments().patch("visits", &schedule("30 4 1 1 *")).await?;
+        stage
+            .segments()
+            .patch("visits", &schedule("30 4 1 1 *"))
+            .await?;
         stage.apply(&stage.segment("later")).await?;
         stage.ready("visits").await?;
         stage.ready("later").await?;
@@ -84,24 +101,46 @@ fn a_hub_restored_from_an_older_copy_rolls_nothing_back_until_that_is_accepted()
         hub.ready().await?;
         wait::until("the Cluster says HubWentBack", wait::SOON, || async {
             let cluster = hub.cluster(&agent.cluster).await?;
-            let back = condition(&cluster, "HubWentBack").with_context(|| format!("status {}", cluster["status"]))?;
+            let back = condition(&cluster, "HubWentBack")
+                .with_context(|| format!("status {}", cluster["status"]))?;
             ensure!(back["status"] == "True", "{back}");
             println!("{back}");
             Ok(())
         })
         .await?;
-        wait::holds("nothing is rolled back or removed", Duration::from_secs(10), || async {
-            let writes = agent.writes(&mark)?;
-            ensure!(writes.is_empty(), "{}", lines(&writes));
-            Ok(())
-        })
+        wait::holds(
+            "nothing is rolled back or removed",
+            Duration::from_secs(10),
+            || async {
+                let writes = agent.writes(&mark)?;
+                ensure!(writes.is_empty(), "{}", lines(&writes));
+                Ok(())
+            },
+        )
         .await?;
         ensure!(agent.cron_jobs().names().await? == ["later", "visits"]);
 
-        hub.segctl()?.run(&["hub", "accept-restore", "--yes", "--reason", "the test restored a copy"]).await?.ok()?;
-        stage.cron_job(0, "visits", |cron_job| cron_job["spec"]["schedule"] == "0 3 1 1 *").await?;
+        hub.segctl()?
+            .run(&[
+                "hub",
+                "accept-restore",
+                "--yes",
+                "--reason",
+                "the test restored a copy",
+            ])
+            .await?
+            .ok()?;
+        stage
+            .cron_job(0, "visits", |cron_job| {
+                cron_job["spec"]["schedule"] == "0 3 1 1 *"
+            })
+            .await?;
         let deletes = agent.deletes(&mark)?;
-        ensure!(deletes.is_empty(), "what the copy does not know stays:\n{}", lines(&deletes));
+        ensure!(
+            deletes.is_empty(),
+            "what the copy does not know stays:\n{}",
+            lines(&deletes)
+        );
         Ok(())
     })
 }

@@ -19,8 +19,14 @@ fn a_process_can_be_stopped_woken_ended_and_ends_with_its_owner() -> Result<()> 
     run(async {
         let log = std::env::temp_dir().join(format!("segment-harness-{}.log", std::process::id()));
         let program = "/bin/sh".into();
-        let script = "echo began $NAME; trap 'echo told; exit 7' TERM; while :; do sleep 0.05; done";
-        let process = Process::new("script", program, vec!["-c".to_owned(), script.to_owned()], log.clone());
+        let script =
+            "echo began $NAME; trap 'echo told; exit 7' TERM; while :; do sleep 0.05; done";
+        let process = Process::new(
+            "script",
+            program,
+            vec!["-c".to_owned(), script.to_owned()],
+            log.clone(),
+        );
         process.set("NAME", "once");
         process.start()?;
         process.pause()?;
@@ -37,7 +43,10 @@ fn a_process_can_be_stopped_woken_ended_and_ends_with_its_owner() -> Result<()> 
         let pid = process.pid()?;
         drop(process);
         wait::until("it ended with its owner", wait::SOON, || async {
-            ensure!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "pid {pid}");
+            ensure!(
+                !std::path::Path::new(&format!("/proc/{pid}")).exists(),
+                "pid {pid}"
+            );
             Ok(())
         })
         .await?;
@@ -60,7 +69,8 @@ fn the_tcp_proxy_passes_stalls_and_cuts() -> Result<()> {
 
         proxy.set(Mode::Stall);
         near.write_all(b"2").await?;
-        let late = tokio::time::timeout(Duration::from_millis(300), far.read_exact(&mut byte)).await;
+        let late =
+            tokio::time::timeout(Duration::from_millis(300), far.read_exact(&mut byte)).await;
         ensure!(late.is_err(), "nothing passes");
         proxy.set(Mode::Pass);
         far.read_exact(&mut byte).await?;
@@ -76,14 +86,26 @@ fn the_tcp_proxy_passes_stalls_and_cuts() -> Result<()> {
 fn the_http_proxy_passes_tokens_and_can_hold_a_list_and_answer_429() -> Result<()> {
     run(async {
         let plane = fleet::spokes().await?[0].clone();
-        plane.kubectl()?.run(&["create", "serviceaccount", "proxied", "-n", "default"]).await?.ok()?;
         plane
             .kubectl()?
-            .run(&["create", "clusterrolebinding", "proxied", "--clusterrole=view", "--serviceaccount=default:proxied"])
+            .run(&["create", "serviceaccount", "proxied", "-n", "default"])
+            .await?
+            .ok()?;
+        plane
+            .kubectl()?
+            .run(&[
+                "create",
+                "clusterrolebinding",
+                "proxied",
+                "--clusterrole=view",
+                "--serviceaccount=default:proxied",
+            ])
             .await?
             .ok()?;
         let proxy = HttpProxy::start(&plane).await?;
-        let file = plane.token_kubeconfig("default", "proxied", &proxy.url(), proxy.ca_pem()).await?;
+        let file = plane
+            .token_kubeconfig("default", "proxied", &proxy.url(), proxy.ca_pem())
+            .await?;
         let maps = Objects::config_maps(&client(&file).await?, "default");
         ensure!(!maps.list("").await?.is_empty(), "a list passes");
 
@@ -91,7 +113,10 @@ fn the_http_proxy_passes_tokens_and_can_hold_a_list_and_answer_429() -> Result<(
         let held = tokio::time::timeout(Duration::from_millis(500), maps.list("")).await;
         ensure!(held.is_err(), "a list is held");
         proxy.set(vec![Rule::lists("configmaps", Action::Answer(403, None))]);
-        ensure!(maps.list("").await.is_err(), "a list is answered by the proxy");
+        ensure!(
+            maps.list("").await.is_err(),
+            "a list is answered by the proxy"
+        );
         proxy.set(Vec::new());
         ensure!(!maps.list("").await?.is_empty(), "and passes again");
         Ok(())
@@ -103,9 +128,11 @@ fn a_restored_control_plane_is_as_it_was_when_it_was_copied() -> Result<()> {
     run(async {
         let dir = fleet::state()?.join("own-copied");
         let plane = ControlPlane::start(&dir, "own-copied").await?;
-        let map = |value: &str| json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map", "namespace": "default"}, "data": {"key": value},
-        });
+        let map = |value: &str| {
+            json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map", "namespace": "default"}, "data": {"key": value},
+            })
+        };
         let maps = Objects::config_maps(&plane.client().await?, "default");
         maps.apply(&map("old")).await?;
         plane.stop().await?;
@@ -116,7 +143,10 @@ fn a_restored_control_plane_is_as_it_was_when_it_was_copied() -> Result<()> {
         plane.stop().await?;
         plane.restore(&copy).await?;
         plane.start_again().await?;
-        ensure!(maps.get("map").await?["data"]["key"] == "old", "the same port, the same keys, the old data");
+        ensure!(
+            maps.get("map").await?["data"]["key"] == "old",
+            "the same port, the same keys, the old data"
+        );
         Ok(())
     })
 }

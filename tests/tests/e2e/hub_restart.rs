@@ -14,18 +14,29 @@ const SEGMENTS: [&str; 4] = ["one", "two", "three", "four"];
 /// What users see may not flap: every status that the hub wrote since the mark says Ready, of as many clusters.
 fn nothing_flapped(hub: &AuditLog, ready: &str) -> Result<()> {
     let writes = hub.events(|event| {
-        event.is_write() && event.succeeded() && event.object_ref.resource == "segments" && event.object_ref.subresource == "status"
+        event.is_write()
+            && event.succeeded()
+            && event.object_ref.resource == "segments"
+            && event.object_ref.subresource == "status"
     })?;
     for event in writes {
         let object = &event.response_object;
-        let is_ready = condition(object, "Ready").is_some_and(|condition| condition["status"] == "True");
-        ensure!(is_ready && object["status"]["ready"] == ready, "{}: {}", event.line(), object["status"]);
+        let is_ready =
+            condition(object, "Ready").is_some_and(|condition| condition["status"] == "True");
+        ensure!(
+            is_ready && object["status"]["ready"] == ready,
+            "{}: {}",
+            event.line(),
+            object["status"]
+        );
     }
     Ok(())
 }
 
 fn transition(segment: &Value) -> Value {
-    condition(segment, "Ready").map(|ready| ready["lastTransitionTime"].clone()).unwrap_or_default()
+    condition(segment, "Ready")
+        .map(|ready| ready["lastTransitionTime"].clone())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -52,13 +63,26 @@ fn a_killed_hub_comes_back_without_a_write_on_any_spoke_and_no_status_flaps() ->
         let quiet = || async {
             for (agent, mark) in stage.agents.iter().zip(&marks) {
                 let writes = agent.writes(mark)?;
-                ensure!(writes.is_empty(), "{} wrote:\n{}", agent.cluster, lines(&writes));
+                ensure!(
+                    writes.is_empty(),
+                    "{} wrote:\n{}",
+                    agent.cluster,
+                    lines(&writes)
+                );
             }
             nothing_flapped(&hub, "2/2")
         };
-        wait::holds("no agent writes, no status flaps", Duration::from_secs(15), quiet).await?;
+        wait::holds(
+            "no agent writes, no status flaps",
+            Duration::from_secs(15),
+            quiet,
+        )
+        .await?;
         for (name, before) in SEGMENTS.iter().zip(before) {
-            ensure!(transition(&stage.ready(name).await?) == before, "{name} was not ready in between");
+            ensure!(
+                transition(&stage.ready(name).await?) == before,
+                "{name} was not ready in between"
+            );
         }
         Ok(())
     })
@@ -77,7 +101,10 @@ fn twenty_kills_while_segments_are_edited_end_in_what_is_desired() -> Result<()>
             last[index] = format!("{kill} 5 1 1 *");
             stage
                 .segments()
-                .patch(SEGMENTS[index], &json!({"spec": {"cronjob": {"schedule": last[index]}}}))
+                .patch(
+                    SEGMENTS[index],
+                    &json!({"spec": {"cronjob": {"schedule": last[index]}}}),
+                )
                 .await?;
             // Each time at another moment of its start: from nothing done to everything sent.
             tokio::time::sleep(Duration::from_millis(150 * u64::try_from(kill)?)).await;
@@ -87,7 +114,11 @@ fn twenty_kills_while_segments_are_edited_end_in_what_is_desired() -> Result<()>
         for (name, schedule) in SEGMENTS.iter().zip(&last) {
             stage.ready(name).await?;
             for agent in 0..stage.agents.len() {
-                stage.cron_job(agent, name, |cron_job| cron_job["spec"]["schedule"] == **schedule).await?;
+                stage
+                    .cron_job(agent, name, |cron_job| {
+                        cron_job["spec"]["schedule"] == **schedule
+                    })
+                    .await?;
             }
         }
         for agent in &stage.agents {

@@ -31,7 +31,10 @@ struct Pair {
 
 impl Pair {
     fn write(dir: &Path, name: &str, certificate: &[u8], key: &[u8]) -> Result<Self> {
-        let pair = Self { certificate: dir.join(format!("{name}.crt")), key: dir.join(format!("{name}.key")) };
+        let pair = Self {
+            certificate: dir.join(format!("{name}.crt")),
+            key: dir.join(format!("{name}.key")),
+        };
         std::fs::write(&pair.certificate, certificate)?;
         std::fs::write(&pair.key, key)?;
         Ok(pair)
@@ -40,37 +43,76 @@ impl Pair {
     /// What an agent has in its Secret now.
     async fn of_agent(stage: &Stage, index: usize) -> Result<Self> {
         let agent = &stage.agents[index];
-        let secret = Objects::secrets(agent.client(), &agent.system).get("segment-agent-identity").await?;
+        let secret = Objects::secrets(agent.client(), &agent.system)
+            .get("segment-agent-identity")
+            .await?;
         let data = |key: &str| -> Result<Vec<u8>> {
-            Ok(STANDARD.decode(secret["data"][key].as_str().with_context(|| format!("no {key}"))?)?)
+            Ok(STANDARD.decode(
+                secret["data"][key]
+                    .as_str()
+                    .with_context(|| format!("no {key}"))?,
+            )?)
         };
-        Self::write(stage.hub.plane.dir(), &agent.cluster, &data("tls.crt")?, &data("tls.key")?)
+        Self::write(
+            stage.hub.plane.dir(),
+            &agent.cluster,
+            &data("tls.crt")?,
+            &data("tls.key")?,
+        )
     }
 }
 
 /// A call on the agents' port. It has no reflection: the schema is the project's own.
-async fn call(stage: &Stage, pair: Option<&Pair>, method: &str, request: &Value) -> Result<Printed> {
+async fn call(
+    stage: &Stage,
+    pair: Option<&Pair>,
+    method: &str,
+    request: &Value,
+) -> Result<Printed> {
     let ca = stage.hub.ca_file().await?.display().to_string();
     let protos = paths::root().join("proto/proto").display().to_string();
-    let mut tool = Tool::grpcurl()?.with(&["-cacert", &ca, "-max-time", "5", "-import-path", &protos]);
-    tool = tool.with(&["-proto", "grnry/segment/agent/v1/sync.proto", "-proto", "grnry/segment/agent/v1/enrolment.proto"]);
+    let mut tool =
+        Tool::grpcurl()?.with(&["-cacert", &ca, "-max-time", "5", "-import-path", &protos]);
+    tool = tool.with(&[
+        "-proto",
+        "grnry/segment/agent/v1/sync.proto",
+        "-proto",
+        "grnry/segment/agent/v1/enrolment.proto",
+    ]);
     if let Some(pair) = pair {
-        let (certificate, key) = (pair.certificate.display().to_string(), pair.key.display().to_string());
+        let (certificate, key) = (
+            pair.certificate.display().to_string(),
+            pair.key.display().to_string(),
+        );
         tool = tool.with(&["-cert", &certificate, "-key", &key]);
     }
-    tool.run(&["-d", &request.to_string(), &stage.hub.agents_address(), method]).await
+    tool.run(&[
+        "-d",
+        &request.to_string(),
+        &stage.hub.agents_address(),
+        method,
+    ])
+    .await
 }
 
 /// Audit lines of the hub that name an action and contain a text.
 async fn audited(stage: &Stage, action: &str, text: &str) -> Result<Value> {
-    wait::until(&format!("an audit line {action}, {text}"), wait::SOON, || async {
-        let log = stage.hub.process.log();
-        let found = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find(|line| line["action"] == action && line["result"] == "refused" && line.to_string().contains(text));
-        found.context("no such line")
-    })
+    wait::until(
+        &format!("an audit line {action}, {text}"),
+        wait::SOON,
+        || async {
+            let log = stage.hub.process.log();
+            let found = log
+                .lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+                .find(|line| {
+                    line["action"] == action
+                        && line["result"] == "refused"
+                        && line.to_string().contains(text)
+                });
+            found.context("no such line")
+        },
+    )
     .await
 }
 
@@ -79,11 +121,19 @@ fn without_a_certificate_or_with_another_authoritys_nobody_gets_a_stream() -> Re
     run(async {
         let stage = Stage::shared("strangers", &[]).await?;
         let none = call(&stage, None, SYNC, &json!({})).await?;
-        ensure!(none.status == UNAUTHENTICATED && none.err.contains("certificate"), "{none:?}");
+        ensure!(
+            none.status == UNAUTHENTICATED && none.err.contains("certificate"),
+            "{none:?}"
+        );
 
         let stranger = rcgen::generate_simple_self_signed(vec!["spiffe".to_owned()])?;
         let (certificate, key) = (stranger.cert.pem(), stranger.signing_key.serialize_pem());
-        let pair = Pair::write(stage.hub.plane.dir(), "stranger", certificate.as_bytes(), key.as_bytes())?;
+        let pair = Pair::write(
+            stage.hub.plane.dir(),
+            "stranger",
+            certificate.as_bytes(),
+            key.as_bytes(),
+        )?;
         let foreign = call(&stage, Some(&pair), SYNC, &json!({})).await?;
         ensure!(foreign.status != 0, "{foreign:?}");
         let line = audited(&stage, "handshake", "127.0.0.1").await?;
@@ -106,15 +156,25 @@ fn tls_1_2_is_refused() -> Result<()> {
                 .with_no_client_auth();
             config.alpn_protocols = vec![b"h2".to_vec()];
             let stream = TcpStream::connect(stage.hub.agents_address()).await?;
-            let mut stream = TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("127.0.0.1")?, stream).await?;
+            let mut stream = TlsConnector::from(Arc::new(config))
+                .connect(ServerName::try_from("127.0.0.1")?, stream)
+                .await?;
             // An HTTP/2 preface with empty settings gets settings: the handshake was complete on the hub's side too.
-            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await?;
+            stream
+                .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
+                .await?;
             stream.read_exact(&mut [0; 9]).await?;
             Ok(())
         };
         connect(&rustls::version::TLS13).await.context("TLS 1.3")?;
-        let refused = connect(&rustls::version::TLS12).await.err().context("TLS 1.2 is refused")?;
-        ensure!(format!("{refused:#}").to_lowercase().contains("version"), "{refused:#}");
+        let refused = connect(&rustls::version::TLS12)
+            .await
+            .err()
+            .context("TLS 1.2 is refused")?;
+        ensure!(
+            format!("{refused:#}").to_lowercase().contains("version"),
+            "{refused:#}"
+        );
         audited(&stage, "handshake", "127.0.0.1").await.map(drop)
     })
 }
@@ -122,7 +182,8 @@ fn tls_1_2_is_refused() -> Result<()> {
 #[test]
 fn an_expired_certificate_gets_no_stream() -> Result<()> {
     run(async {
-        let stage = Stage::own_with("expired", &[("a", &[])], &[("--certificate-seconds", "8")]).await?;
+        let stage =
+            Stage::own_with("expired", &[("a", &[])], &[("--certificate-seconds", "8")]).await?;
         stage.apply(&stage.segment("visits")).await?;
         stage.ready("visits").await?;
         let pair = Pair::of_agent(&stage, 0).await?;
@@ -134,7 +195,11 @@ fn an_expired_certificate_gets_no_stream() -> Result<()> {
         })
         .await?;
         println!("{}", refused.err);
-        ensure!(refused.err.contains("end") || refused.err.contains("expire"), "{}", refused.err);
+        ensure!(
+            refused.err.contains("end") || refused.err.contains("expire"),
+            "{}",
+            refused.err
+        );
         // Renewal alone has a grace: the agent comes back by itself.
         stage.agents[0].process.start()?;
         stage.agents[0].connected(&stage.hub).await
@@ -159,8 +224,14 @@ fn a_join_token_is_good_once_for_one_key_and_one_name() -> Result<()> {
         let token = hub.join("tokens-fresh", &[]).await?;
         let first = request(&token, 1)?;
         let granted = call(&stage, None, ENROL, &first).await?.json()?;
-        ensure!(granted["identity"]["cluster"] == "tokens-fresh", "{granted}");
-        call(&stage, None, ENROL, &first).await?.ok().context("a lost answer can be asked for again")?;
+        ensure!(
+            granted["identity"]["cluster"] == "tokens-fresh",
+            "{granted}"
+        );
+        call(&stage, None, ENROL, &first)
+            .await?
+            .ok()
+            .context("a lost answer can be asked for again")?;
         let refused = call(&stage, None, ENROL, &request(&token, 1)?).await?;
         ensure!(refused.status == PERMISSION_DENIED, "{refused:?}");
         audited(&stage, "enrol", "tokens-fresh").await?;
@@ -177,7 +248,20 @@ fn a_join_token_is_good_once_for_one_key_and_one_name() -> Result<()> {
         }
 
         // Expired, revoked, guessed: the same words for all.
-        let short = hub.segctl()?.run(&["cluster", "join", "tokens-short", "--ttl", "1s", "--wait=false", "-o", "json"]).await?.json()?;
+        let short = hub
+            .segctl()?
+            .run(&[
+                "cluster",
+                "join",
+                "tokens-short",
+                "--ttl",
+                "1s",
+                "--wait=false",
+                "-o",
+                "json",
+            ])
+            .await?
+            .json()?;
         let token = short["token"].as_str().context("a token")?.to_owned();
         let first = request(&token, 3)?;
         let expired = wait::until("the token has expired", wait::SOON, || async {
@@ -205,10 +289,12 @@ fn a_join_token_is_good_once_for_one_key_and_one_name() -> Result<()> {
 #[test]
 fn a_cluster_never_receives_anothers_assignment() -> Result<()> {
     run(async {
-        let stage = Stage::shared("apart", &[("a", &[("side", "a")]), ("b", &[("side", "b")])]).await?;
+        let stage =
+            Stage::shared("apart", &[("a", &[("side", "a")]), ("b", &[("side", "b")])]).await?;
         for side in ["a", "b"] {
             let mut segment = stage.segment(&format!("only-{side}"));
-            segment["spec"]["clusterSelector"] = json!({"matchLabels": {"stage": stage.name, "side": side}});
+            segment["spec"]["clusterSelector"] =
+                json!({"matchLabels": {"stage": stage.name, "side": side}});
             stage.apply(&segment).await?;
         }
         stage.ready("only-a").await?;

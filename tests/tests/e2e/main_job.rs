@@ -32,7 +32,10 @@ fn example(stage: &Stage, file: &str) -> Result<Value> {
 /// A CronJob's spec with all that the API server has filled in; only what is new in each run is masked.
 fn whole(cron_job: &Value) -> Value {
     let mut spec = cron_job["spec"].clone();
-    for metadata in ["/jobTemplate/metadata", "/jobTemplate/spec/template/metadata"] {
+    for metadata in [
+        "/jobTemplate/metadata",
+        "/jobTemplate/spec/template/metadata",
+    ] {
         if let Some(metadata) = spec.pointer_mut(metadata) {
             for name in ["segment.grnry.io/hub", "segment.grnry.io/uid"] {
                 metadata["annotations"][name] = json!("(masked)");
@@ -54,12 +57,26 @@ fn a_segment_becomes_the_expected_cronjob_on_the_selected_spokes_only() -> Resul
         stage.apply(&generic).await?;
 
         let pivot = stage.ready("newsletter-readers").await?;
-        ensure!(pivot["status"]["ready"] == "2/2", "ready says {}", pivot["status"]["ready"]);
+        ensure!(
+            pivot["status"]["ready"] == "2/2",
+            "ready says {}",
+            pivot["status"]["ready"]
+        );
         let generic = stage.ready("checkout-errors").await?;
-        ensure!(generic["status"]["ready"] == "3/3", "ready says {}", generic["status"]["ready"]);
+        ensure!(
+            generic["status"]["ready"] == "3/3",
+            "ready says {}",
+            generic["status"]["ready"]
+        );
 
-        golden::same("pivot", &whole(&stage.cron_job(0, "newsletter-readers", |_| true).await?))?;
-        golden::same("generic", &whole(&stage.cron_job(2, "checkout-errors", |_| true).await?))?;
+        golden::same(
+            "pivot",
+            &whole(&stage.cron_job(0, "newsletter-readers", |_| true).await?),
+        )?;
+        golden::same(
+            "generic",
+            &whole(&stage.cron_job(2, "checkout-errors", |_| true).await?),
+        )?;
         let names = |agent: usize| stage.agents[agent].cron_jobs();
         ensure!(names(0).names().await? == ["checkout-errors", "newsletter-readers"]);
         ensure!(names(1).names().await? == ["checkout-errors", "newsletter-readers"]);
@@ -73,19 +90,29 @@ fn edits_labels_selectors_and_deletion_arrive() -> Result<()> {
     run(async {
         let stage = Stage::shared("arrive", &CLUSTERS).await?;
         let mut segment = stage.segment("visits");
-        segment["spec"]["clusterSelector"] = json!({"matchLabels": {"stage": stage.name, "env": "prod"}});
+        segment["spec"]["clusterSelector"] =
+            json!({"matchLabels": {"stage": stage.name, "env": "prod"}});
         stage.apply(&segment).await?;
         stage.ready("visits").await?;
 
         segment["spec"]["cronjob"]["schedule"] = json!("30 4 1 1 *");
         stage.apply(&segment).await?;
         for agent in 0..2 {
-            stage.cron_job(agent, "visits", |cron_job| cron_job["spec"]["schedule"] == "30 4 1 1 *").await?;
+            stage
+                .cron_job(agent, "visits", |cron_job| {
+                    cron_job["spec"]["schedule"] == "30 4 1 1 *"
+                })
+                .await?;
         }
         let uid = stage.cron_job(0, "visits", |_| true).await?["metadata"]["uid"].clone();
 
         let clusters = Objects::clusters(stage.hub.client());
-        clusters.patch("arrive-c", &json!({"metadata": {"labels": {"env": "prod"}}})).await?;
+        clusters
+            .patch(
+                "arrive-c",
+                &json!({"metadata": {"labels": {"env": "prod"}}}),
+            )
+            .await?;
         stage.cron_job(2, "visits", |_| true).await?;
 
         segment["spec"]["clusterSelector"]["matchLabels"]["region"] = json!("eu-west");
@@ -101,7 +128,10 @@ fn edits_labels_selectors_and_deletion_arrive() -> Result<()> {
             stage.no_cron_job(agent, "visits").await?;
         }
         wait::until("the Segment is gone", wait::SOON, || async {
-            ensure!(stage.segments().find("visits").await?.is_none(), "it is there");
+            ensure!(
+                stage.segments().find("visits").await?.is_none(),
+                "it is there"
+            );
             Ok(())
         })
         .await
@@ -117,31 +147,85 @@ fn a_run_shows_in_segctl_in_kubectl_and_by_grpcurl() -> Result<()> {
         stage.apply(&stage.each_minute("visits")).await?;
         stage.ready("visits").await?;
 
-        let last = wait::until("the last run is in the Segment's status", Duration::from_secs(180), || async {
-            let segment = stage.segments().get("visits").await?;
-            let last = segment["status"]["lastRun"].clone();
-            ensure!(!last.is_null(), "status {}", segment["status"]);
-            Ok(last)
-        })
+        let last = wait::until(
+            "the last run is in the Segment's status",
+            Duration::from_secs(180),
+            || async {
+                let segment = stage.segments().get("visits").await?;
+                let last = segment["status"]["lastRun"].clone();
+                ensure!(!last.is_null(), "status {}", segment["status"]);
+                Ok(last)
+            },
+        )
         .await?;
         println!("last run: {last}");
 
-        let status = stage.hub.segctl()?.run(&["status", "-n", &stage.name]).await?.ok()?;
+        let status = stage
+            .hub
+            .segctl()?
+            .run(&["status", "-n", &stage.name])
+            .await?
+            .ok()?;
         let header = status.lines().next().context("a header")?;
-        ensure!(header.contains("LAST RUN") && status.contains("visits"), "{status}");
-        let row = status.lines().find(|line| line.contains("visits")).context("a row")?;
+        ensure!(
+            header.contains("LAST RUN") && status.contains("visits"),
+            "{status}"
+        );
+        let row = status
+            .lines()
+            .find(|line| line.contains("visits"))
+            .context("a row")?;
         ensure!(row.contains("ago"), "no age of the last run: {status}");
 
-        let listed = stage.hub.plane.kubectl()?.run(&["get", "seg", "visits", "-n", &stage.name]).await?.ok()?;
+        let listed = stage
+            .hub
+            .plane
+            .kubectl()?
+            .run(&["get", "seg", "visits", "-n", &stage.name])
+            .await?
+            .ok()?;
         let row = listed.lines().nth(1).context("a row")?;
-        ensure!(listed.contains("LAST RUN") && row.contains("1/1"), "{listed}");
+        ensure!(
+            listed.contains("LAST RUN") && row.contains("1/1"),
+            "{listed}"
+        );
 
         let by_grpc = crate::users::list_segments(&stage).await?;
         let found = &by_grpc["segments"][0];
-        ensure!(found["name"] == format!("{}/visits", stage.name) && !found["lastRun"].is_null(), "{by_grpc}");
+        ensure!(
+            found["name"] == format!("{}/visits", stage.name) && !found["lastRun"].is_null(),
+            "{by_grpc}"
+        );
 
         let cluster = stage.hub.cluster(&agent.cluster).await?;
-        ensure!(condition(&cluster, "Ready").is_some_and(|ready| ready["status"] == "True"), "{}", cluster["status"]);
+        ensure!(
+            condition(&cluster, "Ready").is_some_and(|ready| ready["status"] == "True"),
+            "{}",
+            cluster["status"]
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_segment_keeps_its_newest_ten_revisions() -> Result<()> {
+    run(async {
+        let stage = Stage::shared("revisions", &CLUSTERS[..1]).await?;
+        stage.apply(&stage.segment("visits")).await?;
+        stage.ready("visits").await?;
+        for edit in 0..11 {
+            let clause = format!("event_type = 'visit' and edit = {edit}");
+            stage.segments().patch("visits", &json!({"spec": {"env": {"SOURCE_WHERE_CLAUSE": clause}}})).await?;
+            stage.ready("visits").await?;
+        }
+        let kept = wait::until("ten revisions are kept", wait::SOON, || async {
+            let kept = Objects::controller_revisions(stage.hub.client(), &stage.name).list("").await?;
+            ensure!(kept.len() == 10, "{} are kept", kept.len());
+            Ok(kept)
+        })
+        .await?;
+        let generation = stage.segments().get("visits").await?["metadata"]["generation"].clone();
+        ensure!(kept.iter().any(|revision| revision["revision"] == generation), "the newest is among them");
         Ok(())
     })
 }

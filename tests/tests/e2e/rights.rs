@@ -10,8 +10,12 @@ use segment_tests::{install, run};
 use serde_json::{Value, json};
 
 /// What is refused on purpose: part of the user's name, verb, resource, and the test that wants it.
-const WANTED: [(&str, &str, &str, &str); 1] =
-    [("no-namespace-a-system:segment-agent", "", "", "policy::a_namespace_that_is_missing_is_said_and_filled_when_it_comes")];
+const WANTED: [(&str, &str, &str, &str); 1] = [(
+    "no-namespace-a-system:segment-agent",
+    "",
+    "",
+    "policy::a_namespace_that_is_missing_is_said_and_filled_when_it_comes",
+)];
 
 /// (group, resource, verb)
 type Right = (String, String, String);
@@ -29,13 +33,18 @@ fn logs() -> Result<Option<Vec<AuditLog>>> {
             found.push(AuditLog::new(log));
         }
     }
-    ensure!(!found.is_empty(), "no audit logs in {}", fleet::state()?.display());
+    ensure!(
+        !found.is_empty(),
+        "no audit logs in {}",
+        fleet::state()?.display()
+    );
     Ok(Some(found))
 }
 
 fn is_ours(event: &Event) -> bool {
     let user = &event.user.username;
-    user.starts_with("system:serviceaccount:") && (user.ends_with(":segment-agent") || user.ends_with(":segment-hub"))
+    user.starts_with("system:serviceaccount:")
+        && (user.ends_with(":segment-agent") || user.ends_with(":segment-hub"))
 }
 
 #[test]
@@ -54,9 +63,21 @@ fn judge_nothing_was_forbidden_but_what_a_test_wanted() -> Result<()> {
     }
     let lines: BTreeSet<String> = unwanted
         .iter()
-        .map(|event| format!("{} {} {}: {}", event.user.username, event.verb, event.resource(), event.response_status.message))
+        .map(|event| {
+            format!(
+                "{} {} {}: {}",
+                event.user.username,
+                event.verb,
+                event.resource(),
+                event.response_status.message
+            )
+        })
         .collect();
-    ensure!(lines.is_empty(), "refused with 403, and no test wants that:\n{}", lines.into_iter().collect::<Vec<_>>().join("\n"));
+    ensure!(
+        lines.is_empty(),
+        "refused with 403, and no test wants that:\n{}",
+        lines.into_iter().collect::<Vec<_>>().join("\n")
+    );
     Ok(())
 }
 
@@ -65,18 +86,31 @@ fn judge_no_granted_verb_is_unused() -> Result<()> {
     let Some(logs) = logs()? else { return Ok(()) };
     run(async {
         let agent = json!({"hub": {"address": "hub:8443"}, "policy": {"namespaces": ["granary"]}});
-        for (chart, values, account) in
-            [("segment-hub", json!({}), ":segment-hub"), ("segment-agent", agent, ":segment-agent")]
-        {
-            let granted = granted(&install::render(chart, "segment-system", &values).await?, account.trim_start_matches(':'))?;
+        for (chart, values, account) in [
+            ("segment-hub", json!({}), ":segment-hub"),
+            ("segment-agent", agent, ":segment-agent"),
+        ] {
+            let granted = granted(
+                &install::render(chart, "segment-system", &values).await?,
+                account.trim_start_matches(':'),
+            )?;
             let mut used: BTreeSet<Right> = BTreeSet::new();
             for log in &logs {
-                for event in log.events(|event| is_ours(event) && event.user.username.ends_with(account) && event.succeeded())? {
-                    used.insert((event.object_ref.api_group.clone(), event.resource(), event.verb));
+                for event in log.events(|event| {
+                    is_ours(event) && event.user.username.ends_with(account) && event.succeeded()
+                })? {
+                    used.insert((
+                        event.object_ref.api_group.clone(),
+                        event.resource(),
+                        event.verb,
+                    ));
                 }
             }
             let unused: Vec<_> = granted.difference(&used).collect();
-            ensure!(unused.is_empty(), "{chart} grants what no test used: {unused:?}");
+            ensure!(
+                unused.is_empty(),
+                "{chart} grants what no test used: {unused:?}"
+            );
         }
         Ok(())
     })
@@ -84,20 +118,43 @@ fn judge_no_granted_verb_is_unused() -> Result<()> {
 
 /// What the roles bound to a service account grant. Kubernetes' own role is not ours to judge.
 fn granted(objects: &[Value], account: &str) -> Result<BTreeSet<Right>> {
-    let of_kind = |kind: &'static str| objects.iter().filter(move |object| object["kind"].as_str().is_some_and(|found| found.ends_with(kind)));
+    let of_kind = |kind: &'static str| {
+        objects.iter().filter(move |object| {
+            object["kind"]
+                .as_str()
+                .is_some_and(|found| found.ends_with(kind))
+        })
+    };
     let bound: BTreeSet<&str> = of_kind("RoleBinding")
-        .filter(|binding| binding["subjects"].as_array().is_some_and(|all| all.iter().any(|subject| subject["name"] == account)))
+        .filter(|binding| {
+            binding["subjects"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|subject| subject["name"] == account))
+        })
         .filter_map(|binding| binding["roleRef"]["name"].as_str())
         .collect();
     let mut rights = BTreeSet::new();
-    for role in of_kind("Role").filter(|role| role["metadata"]["name"].as_str().is_some_and(|name| bound.contains(name))) {
+    for role in of_kind("Role").filter(|role| {
+        role["metadata"]["name"]
+            .as_str()
+            .is_some_and(|name| bound.contains(name))
+    }) {
         for rule in role["rules"].as_array().context("rules")? {
             let list = |key: &str| -> Vec<String> {
-                rule[key].as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+                rule[key]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|item| item.as_str().map(str::to_owned))
+                    .collect()
             };
             for group in list("apiGroups") {
                 for resource in list("resources") {
-                    rights.extend(list("verbs").into_iter().map(|verb| (group.clone(), resource.clone(), verb)));
+                    rights.extend(
+                        list("verbs")
+                            .into_iter()
+                            .map(|verb| (group.clone(), resource.clone(), verb)),
+                    );
                 }
             }
         }
@@ -134,7 +191,10 @@ fn the_agent_cannot_read_a_secret_of_the_segments_namespace() -> Result<()> {
                 arguments.extend(["-n", namespace]);
             }
             let printed = kubectl.run(&arguments).await?;
-            ensure!(printed.out.trim() == "no", "{verb} {what} in {namespace:?}: {printed:?}");
+            ensure!(
+                printed.out.trim() == "no",
+                "{verb} {what} in {namespace:?}: {printed:?}"
+            );
         }
         Ok(())
     })

@@ -26,7 +26,11 @@ async fn account(stage: &Stage, name: &str, viewer: bool) -> Result<String> {
         }));
     }
     install::apply(&stage.hub.plane, &objects).await?;
-    stage.hub.plane.token(&stage.name, name, Some("segment-hub")).await
+    stage
+        .hub
+        .plane
+        .token(&stage.name, name, Some("segment-hub"))
+        .await
 }
 
 /// grpcurl against the hub, with or without a token.
@@ -43,7 +47,13 @@ async fn grpcurl(stage: &Stage, token: Option<&str>, arguments: &[&str]) -> Resu
 pub(crate) async fn list_segments(stage: &Stage) -> Result<Value> {
     let token = account(stage, "grpc-viewer", true).await?;
     let request = json!({"namespace": stage.name}).to_string();
-    grpcurl(stage, Some(&token), &["-d", &request, &stage.hub.users_address(), LIST]).await?.json()
+    grpcurl(
+        stage,
+        Some(&token),
+        &["-d", &request, &stage.hub.users_address(), LIST],
+    )
+    .await?
+    .json()
 }
 
 #[test]
@@ -56,9 +66,17 @@ fn who_has_no_token_or_no_right_is_told_so_and_a_viewer_sees_the_data() -> Resul
         let request = json!({"namespace": stage.name}).to_string();
 
         let nobody = grpcurl(&stage, None, &["-d", &request, &address, LIST]).await?;
-        ensure!(nobody.status == UNAUTHENTICATED && nobody.err.contains("Unauthenticated"), "{nobody:?}");
+        ensure!(
+            nobody.status == UNAUTHENTICATED && nobody.err.contains("Unauthenticated"),
+            "{nobody:?}"
+        );
 
-        let wrong = grpcurl(&stage, Some("no.such.token"), &["-d", &request, &address, LIST]).await?;
+        let wrong = grpcurl(
+            &stage,
+            Some("no.such.token"),
+            &["-d", &request, &address, LIST],
+        )
+        .await?;
         ensure!(wrong.status == UNAUTHENTICATED, "{wrong:?}");
 
         let token = account(&stage, "stranger", false).await?;
@@ -68,13 +86,23 @@ fn who_has_no_token_or_no_right_is_told_so_and_a_viewer_sees_the_data() -> Resul
              \"segments\" in API group \"segment.grnry.io\" in the namespace \"{0}\"",
             stage.name
         );
-        ensure!(stranger.status == PERMISSION_DENIED && stranger.err.contains(&words), "{stranger:?}\nexpected: {words}");
+        ensure!(
+            stranger.status == PERMISSION_DENIED && stranger.err.contains(&words),
+            "{stranger:?}\nexpected: {words}"
+        );
 
         let all = list_segments(&stage).await?;
         let found = &all["segments"][0];
-        ensure!(found["name"] == format!("{}/visits", stage.name) && all["segments"].as_array().is_some_and(|all| all.len() == 1), "{all}");
+        ensure!(
+            found["name"] == format!("{}/visits", stage.name)
+                && all["segments"].as_array().is_some_and(|all| all.len() == 1),
+            "{all}"
+        );
         // Zeros are said: proto3 would leave them out.
-        ensure!(found["clusters"]["failing"] == 0 && found["clusters"]["ready"] == 1, "{found}");
+        ensure!(
+            found["clusters"]["failing"] == 0 && found["clusters"]["ready"] == 1,
+            "{found}"
+        );
         Ok(())
     })
 }
@@ -85,21 +113,57 @@ fn grpcurl_lists_describes_with_comments_and_gets_errors_that_say_the_fix() -> R
         let stage = Stage::shared("grpcurl", &[]).await?;
         let address = stage.hub.users_address();
         let listed = grpcurl(&stage, None, &[&address, "list"]).await?.ok()?;
-        for service in ["grnry.segment.v1.ClusterService", "grnry.segment.v1.SegmentService", "grpc.health.v1.Health"] {
+        for service in [
+            "grnry.segment.v1.ClusterService",
+            "grnry.segment.v1.SegmentService",
+            "grpc.health.v1.Health",
+        ] {
             ensure!(listed.lines().any(|line| line == service), "{listed}");
         }
-        ensure!(!listed.contains("grnry.segment.agent"), "the agents' service is not for users: {listed}");
+        ensure!(
+            !listed.contains("grnry.segment.agent"),
+            "the agents' service is not for users: {listed}"
+        );
 
-        let described = grpcurl(&stage, None, &[&address, "describe", "grnry.segment.v1.SegmentService"]).await?.ok()?;
-        ensure!(described.contains("//") && described.contains("ListSegments"), "no comments: {described}");
+        let described = grpcurl(
+            &stage,
+            None,
+            &[&address, "describe", "grnry.segment.v1.SegmentService"],
+        )
+        .await?
+        .ok()?;
+        ensure!(
+            described.contains("//") && described.contains("ListSegments"),
+            "no comments: {described}"
+        );
 
         let token = account(&stage, "reader", true).await?;
         let request = json!({"name": format!("{}/no-such", stage.name)}).to_string();
-        let missing =
-            grpcurl(&stage, Some(&token), &["-d", &request, &address, "grnry.segment.v1.SegmentService/GetSegment"]).await?;
-        ensure!(missing.status != 0 && missing.err.contains("no-such") && missing.err.contains("ErrorInfo"), "{missing:?}");
+        let missing = grpcurl(
+            &stage,
+            Some(&token),
+            &[
+                "-d",
+                &request,
+                &address,
+                "grnry.segment.v1.SegmentService/GetSegment",
+            ],
+        )
+        .await?;
+        ensure!(
+            missing.status != 0
+                && missing.err.contains("no-such")
+                && missing.err.contains("ErrorInfo"),
+            "{missing:?}"
+        );
 
-        let healthy = grpcurl(&stage, None, &["-d", "{}", &address, "grpc.health.v1.Health/Check"]).await?.ok()?;
+        let healthy = grpcurl(
+            &stage,
+            None,
+            &["-d", "{}", &address, "grpc.health.v1.Health/Check"],
+        )
+        .await?
+        .ok()?;
         ensure!(healthy.contains("SERVING"), "{healthy}");
         Ok(())
     })
@@ -110,30 +174,49 @@ fn segctl_needs_a_kubeconfig_and_nothing_else() -> Result<()> {
     run(async {
         let stage = Stage::shared("segctl", &[("a", &[("env", "prod")])]).await?;
         let mut segment = stage.segment("visits");
-        segment["spec"]["clusterSelector"] = json!({"matchLabels": {"stage": stage.name, "env": "prod"}});
+        segment["spec"]["clusterSelector"] =
+            json!({"matchLabels": {"stage": stage.name, "env": "prod"}});
         stage.apply(&segment).await?;
         stage.ready("visits").await?;
         let cluster = &stage.agents[0].cluster;
         let segctl = stage.hub.segctl()?;
         for (arguments, expected) in [
             (vec!["status", "-n", &stage.name], "visits"),
-            (vec!["get", "segments", "-n", &stage.name, "-o", "name"], "visits"),
-            (vec!["get", "assignments", "-n", &stage.name], cluster.as_str()),
-            (vec!["get", "clusters", "-l", "stage=segctl"], cluster.as_str()),
+            (
+                vec!["get", "segments", "-n", &stage.name, "-o", "name"],
+                "visits",
+            ),
+            (
+                vec!["get", "assignments", "-n", &stage.name],
+                cluster.as_str(),
+            ),
+            (
+                vec!["get", "clusters", "-l", "stage=segctl"],
+                cluster.as_str(),
+            ),
             (vec!["cluster", "list", "-o", "json"], cluster.as_str()),
             (vec!["why", "segctl/visits", "--cluster", cluster], "visits"),
             (vec!["describe", "segment", "segctl/visits"], "visits"),
             (vec!["hub", "info"], "grnry-pg-citus"),
             (vec!["version"], env!("CARGO_PKG_VERSION")),
-            (vec!["config", "grpcurl", "--ca-file", "/dev/null"], "grpcurl"),
+            (
+                vec!["config", "grpcurl", "--ca-file", "/dev/null"],
+                "grpcurl",
+            ),
         ] {
             let printed = segctl.run(&arguments).await?;
-            let text = printed.clone().ok().with_context(|| format!("segctl {arguments:?}: {printed:?}"))?;
+            let text = printed
+                .clone()
+                .ok()
+                .with_context(|| format!("segctl {arguments:?}: {printed:?}"))?;
             ensure!(text.contains(expected), "segctl {arguments:?}: {printed:?}");
         }
         // Exit codes: not found is 4, and the message names what was typed.
         let missing = segctl.run(&["status", "segctl/visit"]).await?;
-        ensure!(missing.status == 4 && missing.err.contains("visit"), "{missing:?}");
+        ensure!(
+            missing.status == 4 && missing.err.contains("visit"),
+            "{missing:?}"
+        );
         Ok(())
     })
 }
