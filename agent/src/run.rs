@@ -16,7 +16,8 @@ use crate::observer::observe;
 use crate::policy::{PolicyState, watch_policy};
 use crate::session::keep_connected;
 use crate::shared::Shared;
-use crate::store::Store;
+use crate::store::format::StateContent;
+use crate::store::{Loaded, Store};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
 use segment_core::apply::{Look, Place, target};
@@ -94,7 +95,6 @@ async fn agent(
     metrics: Metrics,
     tasks: Tasks,
 ) -> anyhow::Result<()> {
-    let stop = tasks.shutdown_token();
     let instance = InstanceId(rand::random());
     let lease_end = CancellationToken::new();
     // However this ends, the Lease is not held longer.
@@ -102,21 +102,48 @@ async fn agent(
     let Some(lease) = hold_lease(&client, &config, instance, &tasks, &lease_end).await else {
         return Ok(());
     };
-    let limit = config.call_deadline();
+    let Some(start) = read_start(&client, &config, &tasks.shutdown_token()).await else {
+        return Ok(());
+    };
+    ready.store.ready();
+    work(
+        Work {
+            client,
+            config,
+            metrics,
+            policy_ready: ready.policy,
+            instance,
+            lease,
+            lease_end: lease_end.clone(),
+            tasks: tasks.clone(),
+        },
+        start,
+    );
+    tasks.shutdown_token().cancelled().await;
+    lease_end.cancelled().await;
+    Ok(())
+}
 
-    let Some(cluster_uid) = retry(&stop, "kube-system", || cluster_uid(&client, limit)).await
-    else {
-        return Ok(());
-    };
-    let Some(kubernetes_version) =
-        retry(&stop, "version", || kubernetes_version(&client, limit)).await
-    else {
-        return Ok(());
-    };
+/// What is read before the work begins.
+struct Start {
+    cluster_uid: Uid,
+    kubernetes_version: String,
+    identity: IdentityStore,
+    store: Store,
+    loaded: Loaded,
+}
+
+/// Reads it, however long that takes; `None` at the end of the process.
+async fn read_start(
+    client: &kube::Client,
+    config: &Config,
+    stop: &CancellationToken,
+) -> Option<Start> {
+    let limit = config.call_deadline();
+    let cluster_uid = retry(stop, "kube-system", || cluster_uid(client, limit)).await?;
+    let kubernetes_version = retry(stop, "version", || kubernetes_version(client, limit)).await?;
     let open = || IdentityStore::open(client.clone(), &config.namespace, limit);
-    let Some(identity) = retry(&stop, "identity", open).await else {
-        return Ok(());
-    };
+    let identity = retry(stop, "identity", open).await?;
     let load = || {
         Store::load(
             client.clone(),
@@ -125,35 +152,70 @@ async fn agent(
             identity.is_enrolled(),
         )
     };
-    let Some((store, loaded)) = retry(&stop, "store", load).await else {
-        return Ok(());
-    };
-    ready.store.ready();
-    tracing::info!(
-        entries = loaded.stored.entries.len(), damaged = loaded.stored.damaged, hub = ?loaded.stored.hub, %kubernetes_version,
-        "store read"
-    );
+    let (store, loaded) = retry(stop, "store", load).await?;
+    let stored = &loaded.stored;
+    tracing::info!(entries = stored.entries.len(), damaged = stored.damaged, hub = ?stored.hub, %kubernetes_version, "store read");
+    Some(Start {
+        cluster_uid,
+        kubernetes_version,
+        identity,
+        store,
+        loaded,
+    })
+}
 
+/// What the parts are made of.
+struct Work {
+    client: kube::Client,
+    config: Config,
+    metrics: Metrics,
+    policy_ready: ReadyHandle,
+    instance: InstanceId,
+    lease: watch::Receiver<LeaseState>,
+    lease_end: CancellationToken,
+    tasks: Tasks,
+}
+
+/// Starts the parts.
+fn work(work: Work, start: Start) {
+    let Work {
+        client,
+        config,
+        metrics,
+        policy_ready,
+        instance,
+        lease,
+        lease_end,
+        tasks,
+    } = work;
+    let Start {
+        cluster_uid,
+        kubernetes_version,
+        identity,
+        store,
+        loaded,
+    } = start;
+    let stop = tasks.shutdown_token();
     let health = Health::default();
     let (policy_sender, policy) = watch::channel(PolicyState::Unread);
-    let hub = loaded.stored.hub.clone();
     let shared = Arc::new(Shared::new(
         loaded.stored.entries.clone(),
-        hub,
+        loaded.stored.hub.clone(),
         loaded.records,
         policy,
         health.clone(),
         metrics,
     ));
     let (events, held_events) = mpsc::channel(EVENTS);
+    let agent_version = env!("CARGO_PKG_VERSION").to_owned();
     let process = Process {
         cluster_uid,
         instance,
-        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        agent_version: agent_version.clone(),
         kubernetes_version,
     };
     let store = Arc::new(store);
-    let state = crate::store::format::StateContent {
+    let state = StateContent {
         incomplete: loaded.stored.damaged,
         ..loaded.state
     };
@@ -161,16 +223,14 @@ async fn agent(
         AgentSync::new(loaded.stored),
         Arc::clone(&shared),
         Arc::clone(&store),
-        process.clone(),
+        process,
         tasks.clone(),
         events.clone(),
         state,
         loaded.bytes,
     );
-
-    let flush = config.periods.store_flush;
     tasks.spawn("held", {
-        let (stop, lease_end) = (stop.clone(), lease_end.clone());
+        let (flush, stop) = (config.periods.store_flush, stop.clone());
         async move {
             let result = held.run(held_events, flush, stop).await;
             // Nothing is written any more: the next agent may begin at once.
@@ -178,14 +238,15 @@ async fn agent(
             result
         }
     });
+    let namespace = config.namespace.clone();
     tasks.spawn(
         "policy",
         watch_policy(
             client.clone(),
-            config.namespace.clone(),
+            namespace,
             policy_sender,
             health,
-            ready.policy,
+            policy_ready,
             stop.clone(),
         ),
     );
@@ -199,37 +260,35 @@ async fn agent(
         ),
     );
     tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
-    let calls = Calls {
+    let applier = Applier {
         shared: Arc::clone(&shared),
-        client: client.clone(),
-        limit,
+        held: events.clone(),
+        lease,
+        settings: config.apply,
+        calls: Calls {
+            shared: Arc::clone(&shared),
+            client,
+            limit: config.call_deadline(),
+        },
     };
     for _ in 0..config.workers {
-        let applier = Applier {
-            shared: Arc::clone(&shared),
-            held: events.clone(),
-            lease: lease.clone(),
-            settings: config.apply,
-            calls: calls.clone(),
-        };
-        tasks.spawn("applier", applier.work(stop.clone()));
+        tasks.spawn("applier", applier.clone().work(stop.clone()));
     }
+    // It has a way to `held`, which ends when the last one does.
+    drop(applier);
     let (joined_sender, joined) = watch::channel(None);
     let join = Join {
         identity,
         store,
         config: config.clone(),
         cluster_uid,
-        agent_version: process.agent_version,
+        agent_version,
     };
     tasks.spawn("identity", join.run(joined_sender, stop.clone()));
     tasks.spawn(
         "session",
-        keep_connected(shared, config, joined, events, stop.clone()),
+        keep_connected(shared, config, joined, events, stop),
     );
-    stop.cancelled().await;
-    lease_end.cancelled().await;
-    Ok(())
 }
 
 /// Waits until the Lease is held; `None` at the end of the process.

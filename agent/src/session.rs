@@ -5,10 +5,11 @@
 //! Not: what frames mean (`held.rs`), certificates (`join.rs`).
 
 use crate::config::Config;
-use crate::connection::connect;
+use crate::connection::{ConnectError, connect};
 use crate::held::{Event, Stream};
 use crate::join::Joined;
 use crate::shared::Shared;
+use jiff::Timestamp;
 use segment_core::sync::frame::{AgentFrame, HubFrame};
 use segment_proto::agent::v1;
 use segment_proto::agent::v1::sync_service_client::SyncServiceClient;
@@ -62,16 +63,13 @@ pub async fn keep_connected(
         let Some(identity) = identity(&mut joined, &stop).await else {
             return;
         };
-        session += 1;
         let ended = tokio::select! {
-            () = stop.cancelled() => {
-                let _ = held.send(Event::Disconnected { session }).await;
-                return;
-            }
-            ended = dial_and_speak(&shared, &config, &identity, session, &held) => ended,
+            () = stop.cancelled() => None,
+            ended = dial_and_speak(&shared, &config, identity, joined.clone(), &mut session, &held) => Some(ended),
         };
         shared.metrics.connected.set(0);
         let _ = held.send(Event::Disconnected { session }).await;
+        let Some(ended) = ended else { return };
         if ended.lived >= config.periods.healthy_after {
             backoff = new_backoff();
         }
@@ -96,7 +94,7 @@ async fn identity(
     let usable = |joined: &Option<Joined>| {
         joined
             .as_ref()
-            .is_some_and(|joined| joined.not_after > jiff::Timestamp::now())
+            .is_some_and(|joined| joined.not_after > Timestamp::now())
     };
     tokio::select! {
         () = stop.cancelled() => None,
@@ -104,27 +102,77 @@ async fn identity(
     }
 }
 
+/// Dials, and speaks until the stream ends. When the certificate was renewed meanwhile, a new stream is opened under it
+/// before the old one is let go: the old one would end with its certificate.
 async fn dial_and_speak(
     shared: &Shared,
     config: &Config,
-    identity: &Joined,
-    session: u64,
+    identity: Joined,
+    mut joined: watch::Receiver<Option<Joined>>,
+    session: &mut u64,
     held: &mpsc::Sender<Event>,
 ) -> Ended {
-    let failed = |reason: String| Ended {
-        reason,
-        retry_after: Duration::ZERO,
-        lived: Duration::ZERO,
+    let (mut channel, mut not_after) = match dial(config, &identity).await {
+        Ok(channel) => (channel, identity.not_after),
+        Err(error) => {
+            return Ended {
+                reason: with_causes(&error),
+                retry_after: Duration::ZERO,
+                lived: Duration::ZERO,
+            };
+        }
     };
-    match connect(
+    loop {
+        *session += 1;
+        tokio::select! {
+            ended = speak(shared, config, channel, *session, held) => return ended,
+            next = successor(config, &mut joined, not_after) => (channel, not_after) = next,
+        }
+    }
+}
+
+async fn dial(config: &Config, identity: &Joined) -> Result<Channel, ConnectError> {
+    connect(
         &config.hub,
         Arc::clone(&identity.tls),
         config.periods.keepalive,
     )
     .await
-    {
-        Ok(channel) => speak(shared, config, channel, session, held).await,
-        Err(error) => failed(with_causes(&error)),
+}
+
+/// An open connection under a certificate that ends later than this one, once there is such a certificate.
+async fn successor(
+    config: &Config,
+    joined: &mut watch::Receiver<Option<Joined>>,
+    not_after: Timestamp,
+) -> (Channel, Timestamp) {
+    let mut backoff = Backoff::new(
+        config.periods.connect_backoff_base,
+        config.periods.connect_backoff_cap,
+    );
+    let later = |joined: &Option<Joined>| {
+        joined
+            .as_ref()
+            .is_some_and(|joined| joined.not_after > not_after)
+    };
+    loop {
+        let Some(identity) = joined
+            .wait_for(later)
+            .await
+            .ok()
+            .and_then(|joined| joined.clone())
+        else {
+            // The agent ends.
+            return std::future::pending().await;
+        };
+        match dial(config, &identity).await {
+            Ok(channel) => return (channel, identity.not_after),
+            Err(error) => tracing::warn!(
+                error = with_causes(&error),
+                "no second connection to the hub yet"
+            ),
+        }
+        tokio::time::sleep(backoff.delay(None)).await;
     }
 }
 

@@ -373,3 +373,6 @@ fn take(kind: Kind, bytes: &[u8], loaded: &mut Loaded) -> Result<(), Damage> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

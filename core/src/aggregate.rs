@@ -84,154 +84,150 @@ pub fn judge(
     member: &Member,
     now: Timestamp,
 ) -> Judged {
-    let settings = index.settings();
     let as_of = if cluster.is_connected() {
         Some(now)
     } else {
         cluster.last_heard
     };
-    let say = |verdict, reason: &str, message: String, since| Judged {
+    let judged = silent(index, cluster, now)
+        .or_else(|| not_ordered(cluster, member))
+        .or_else(|| told(member))
+        .unwrap_or_else(|| on_its_way(index, segment, cluster, member, now));
+    Judged { as_of, ..judged }
+}
+
+fn say(
+    verdict: Verdict,
+    reason: &str,
+    message: impl Into<String>,
+    since: Option<Timestamp>,
+) -> Judged {
+    Judged {
         verdict,
         reason: reason.to_owned(),
-        message,
+        message: message.into(),
         since,
-        as_of,
-    };
-    if cluster.is_stale(index.started(), settings.stale_after, now) {
-        return match cluster.since {
-            Some(since) => say(
-                Verdict::Stale,
-                "Disconnected",
-                "not heard from".to_owned(),
-                Some(since),
-            ),
-            None if cluster.bound_uid.is_none() => say(
-                Verdict::Stale,
-                "NeverConnected",
-                "its agent has never connected".to_owned(),
-                None,
-            ),
-            None => say(
-                Verdict::Stale,
-                "Disconnected",
-                "not heard from since this hub started".to_owned(),
-                Some(index.started()),
-            ),
-        };
+        as_of: None,
     }
+}
+
+/// Not heard from within the limit.
+fn silent(index: &FleetIndex, cluster: &ClusterState, now: Timestamp) -> Option<Judged> {
+    let started = index.started();
+    if !cluster.is_stale(started, index.settings().stale_after, now) {
+        return None;
+    }
+    let (reason, message, since) = match cluster.since {
+        Some(since) => ("Disconnected", "not heard from", Some(since)),
+        None if cluster.bound_uid.is_none() => {
+            ("NeverConnected", "its agent has never connected", None)
+        }
+        None => (
+            "Disconnected",
+            "not heard from since this hub started",
+            Some(started),
+        ),
+    };
+    Some(say(Verdict::Stale, reason, message, since))
+}
+
+/// What keeps the order from being given or taken.
+fn not_ordered(cluster: &ClusterState, member: &Member) -> Option<Judged> {
     if let Some(uid) = cluster.identity_conflict {
-        return say(
-            Verdict::Held,
-            "IdentityConflict",
-            format!("another cluster (kube-system uid {uid}) uses this identity"),
-            None,
-        );
+        let message = format!("another cluster (kube-system uid {uid}) uses this identity");
+        return Some(say(Verdict::Held, "IdentityConflict", message, None));
     }
     if let Some(why) = &cluster.went_back {
-        return say(
-            Verdict::Held,
-            "HubWentBack",
-            format!(
-                "{why}: nothing is ordered until the restore is accepted (segctl hub accept-restore)"
-            ),
-            None,
+        let message = format!(
+            "{why}: nothing is ordered until the restore is accepted (segctl hub accept-restore)"
         );
+        return Some(say(Verdict::Held, "HubWentBack", message, None));
     }
     if let Some(finding) = member.findings.first() {
-        return say(
+        return Some(say(
             Verdict::Failing,
             finding.code.as_str(),
             finding.to_string(),
             None,
-        );
+        ));
     }
-    if let Some((reason, message)) = &member.refused {
-        return say(Verdict::Failing, reason, message.clone(), None);
-    }
-    if member.report_is_current()
-        && let Some(report) = &member.report
-    {
-        if report.state.is_failing() {
-            let reason = if report.reason.is_empty() {
-                report.state.as_str()
-            } else {
-                &report.reason
-            };
-            return say(
-                Verdict::Failing,
-                reason,
-                report.message.clone(),
-                Some(report.since),
-            );
-        }
-        if report.state == State::Held {
-            return say(
-                Verdict::Held,
-                &report.reason,
-                report.message.clone(),
-                Some(report.since),
-            );
-        }
-    }
-    let newest = member
+    let (reason, message) = member.refused.as_ref()?;
+    Some(say(Verdict::Failing, reason, message, None))
+}
+
+/// What the cluster said of what it holds, where that is not well.
+fn told(member: &Member) -> Option<Judged> {
+    let report = member
+        .report
+        .as_ref()
+        .filter(|_| member.report_is_current())?;
+    let verdict = if report.state.is_failing() {
+        Verdict::Failing
+    } else if report.state == State::Held {
+        Verdict::Held
+    } else {
+        return None;
+    };
+    let reason = if report.reason.is_empty() {
+        report.state.as_str()
+    } else {
+        &report.reason
+    };
+    Some(say(verdict, reason, &report.message, Some(report.since)))
+}
+
+/// Ready, or on its way to it.
+fn on_its_way(
+    index: &FleetIndex,
+    segment: &SegmentState,
+    cluster: &ClusterState,
+    member: &Member,
+    now: Timestamp,
+) -> Judged {
+    let since = member.report.as_ref().map(|report| report.since);
+    let released = member
         .released
-        .is_some_and(|released| Some(released.revision) == segment.revision());
-    if newest && member.confirmed() && member.entry.as_ref().map(|e| e.id()) == member.held {
-        return say(
-            Verdict::Ready,
-            "",
-            String::new(),
-            member.report.as_ref().map(|r| r.since),
-        );
+        .filter(|released| Some(released.revision) == segment.revision());
+    let expected = member.entry.as_ref().map(|entry| entry.id());
+    if released.is_some() && member.confirmed() && expected == member.held {
+        return say(Verdict::Ready, "", "", since);
     }
-    if newest
-        && let Some(released) = member.released
-        && now.duration_since(released.at) >= settings.strategy.progress_deadline
-    {
+    if let Some(released) = released {
+        let limit = index.settings().strategy.progress_deadline;
+        if now.duration_since(released.at) < limit {
+            return say(
+                Verdict::Rolling,
+                "Progressing",
+                "ordered, not confirmed yet",
+                Some(released.at),
+            );
+        }
+        // The limit and not the time that has passed: a message that grows would be a write each second.
+        let message = format!("not confirmed within {} s of its order", limit.as_secs());
         return say(
             Verdict::Failing,
             "ProgressDeadlineExceeded",
-            // The limit and not the time that has passed: a message that grows would be a write each second.
-            format!(
-                "not confirmed within {} s of its order",
-                settings.strategy.progress_deadline.as_secs()
-            ),
+            message,
             Some(released.at),
         );
     }
-    let applied = member.report_is_current()
-        && member
-            .report
-            .as_ref()
-            .is_some_and(|r| r.state == State::Applied);
-    if !newest && applied {
+    let applied = member
+        .report
+        .as_ref()
+        .is_some_and(|report| report.state == State::Applied);
+    if applied && member.report_is_current() {
         // What the rollout released to it is the revision that it holds.
-        return say(
-            Verdict::Ready,
-            "",
-            String::new(),
-            member.report.as_ref().map(|r| r.since),
-        );
+        return say(Verdict::Ready, "", "", since);
     }
     if cluster.view.paused || segment.is_paused() {
         return say(
             Verdict::Held,
             "Paused",
-            "paused: nothing new goes out".to_owned(),
+            "paused: nothing new goes out",
             None,
         );
     }
-    let message = if newest {
-        "ordered, not confirmed yet"
-    } else {
-        "waits for its turn"
-    };
-    say(
-        Verdict::Rolling,
-        "Progressing",
-        message.to_owned(),
-        member.released.map(|released| released.at),
-    )
+    say(Verdict::Rolling, "Progressing", "waits for its turn", None)
 }
 
 /// Counts one Segment; `None` where it is unknown.

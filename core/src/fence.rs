@@ -7,6 +7,7 @@
 
 use crate::ids::InstanceId;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -73,12 +74,12 @@ pub fn judge_fence(seen: Option<Fence>, shown: Fence) -> FenceVerdict {
         return FenceVerdict::Higher { new_era: false };
     };
     match shown.order().cmp(&seen.order()) {
-        std::cmp::Ordering::Less => FenceVerdict::Lower,
-        std::cmp::Ordering::Greater => FenceVerdict::Higher {
+        Ordering::Less => FenceVerdict::Lower,
+        Ordering::Greater => FenceVerdict::Higher {
             new_era: shown.era > seen.era,
         },
-        std::cmp::Ordering::Equal if shown.instance == seen.instance => FenceVerdict::Same,
-        std::cmp::Ordering::Equal => FenceVerdict::OtherInstance,
+        Ordering::Equal if shown.instance == seen.instance => FenceVerdict::Same,
+        Ordering::Equal => FenceVerdict::OtherInstance,
     }
 }
 
@@ -161,20 +162,19 @@ impl HubMemory {
         let Some(watermark) = watermark else {
             return Ok(());
         };
-        let ours = if watermark.term == self.fence.term {
-            self.n
-        } else if watermark.term > self.fence.term {
-            return Err(WentBack::LaterTerm {
-                seen: watermark.term,
-                ours: self.fence.term,
-            });
-        } else {
-            *self
+        let term = watermark.term;
+        let ours = match term.cmp(&self.fence.term) {
+            Ordering::Equal => self.n,
+            Ordering::Greater => {
+                return Err(WentBack::LaterTerm {
+                    seen: term,
+                    ours: self.fence.term,
+                });
+            }
+            Ordering::Less => *self
                 .old_terms
-                .get(&watermark.term)
-                .ok_or(WentBack::UnknownTerm {
-                    term: watermark.term,
-                })?
+                .get(&term)
+                .ok_or(WentBack::UnknownTerm { term })?,
         };
         if ours < watermark.n {
             return Err(WentBack::Behind {

@@ -154,89 +154,15 @@ struct Story {
 impl Story {
     fn of(segment: &SegmentState, sum: &Aggregate) -> Self {
         let counts = sum.counts;
-        let worst = sum
-            .worst
-            .first()
-            .map(|(name, judged)| format!("{name}: {}: {}", judged.reason, judged.message))
-            .unwrap_or_default();
-        let rollout = match segment.progress {
-            Progress::Completed => (Reason::Completed, String::new()),
-            Progress::Progressing => (
-                Reason::Progressing,
-                format!(
-                    "{} of {} clusters have the newest revision",
-                    counts.updated, counts.selected
-                ),
-            ),
-            Progress::FailuresExceeded => (
-                Reason::Halted,
-                format!(
-                    "{} clusters failed, nothing goes out until they are well or the Segment is changed; {worst}",
-                    counts.failing
-                ),
-            ),
-        };
+        let rollout = rollout_words(segment, sum);
         // Clusters that are away are within their budget (100 % by default): counted, not waited for.
-        let completed = segment.progress == Progress::Completed;
         let is_ready = !segment.is_refused()
             && !segment.deleting
-            && completed
+            && segment.progress == Progress::Completed
             && counts.failing == 0
             && counts.held == 0
             && counts.rolling == 0;
-        let ready = if segment.deleting {
-            (
-                Reason::Removing,
-                format!("being removed; owed to {} clusters", counts.owed),
-            )
-        } else if segment.is_refused() {
-            (
-                refusal(&segment.findings),
-                format!(
-                    "the newest spec was refused, the last good one stands: {}",
-                    findings(&segment.findings)
-                ),
-            )
-        } else if counts.selected == 0 {
-            (
-                Reason::NoClusterSelected,
-                "selector and taints leave no cluster".to_owned(),
-            )
-        } else if counts.failing > 0 {
-            (
-                Reason::ClustersFailing,
-                format!(
-                    "{} of {} clusters fail; {worst}",
-                    counts.failing, counts.selected
-                ),
-            )
-        } else if counts.held > 0 {
-            (
-                Reason::Held,
-                format!(
-                    "{} of {} clusters are held; {worst}",
-                    counts.held, counts.selected
-                ),
-            )
-        } else if !completed || counts.rolling > 0 {
-            (
-                Reason::RollingOut,
-                format!(
-                    "{} of {} clusters have the newest revision",
-                    counts.updated, counts.selected
-                ),
-            )
-        } else if counts.stale > 0 {
-            (
-                Reason::ReadyButUnreachable,
-                format!(
-                    "{} of {} clusters are not heard from; {worst}",
-                    counts.stale, counts.selected
-                ),
-            )
-        } else {
-            (Reason::AllReady, String::new())
-        };
+        let ready = ready_words(segment, sum);
         let stalled = if segment.is_refused() {
             Some((refusal(&segment.findings), findings(&segment.findings)))
         } else if segment.progress == Progress::FailuresExceeded {
@@ -260,6 +186,72 @@ impl Story {
             runs_succeeding,
             runs,
         }
+    }
+}
+
+fn worst_words(sum: &Aggregate) -> String {
+    sum.worst
+        .first()
+        .map(|(name, judged)| format!("{name}: {}: {}", judged.reason, judged.message))
+        .unwrap_or_default()
+}
+
+fn updated_words(sum: &Aggregate) -> String {
+    format!(
+        "{} of {} clusters have the newest revision",
+        sum.counts.updated, sum.counts.selected
+    )
+}
+
+fn rollout_words(segment: &SegmentState, sum: &Aggregate) -> (Reason, String) {
+    match segment.progress {
+        Progress::Completed => (Reason::Completed, String::new()),
+        Progress::Progressing => (Reason::Progressing, updated_words(sum)),
+        Progress::FailuresExceeded => (
+            Reason::Halted,
+            format!(
+                "{} clusters failed, nothing goes out until they are well or the Segment is changed; {}",
+                sum.counts.failing,
+                worst_words(sum)
+            ),
+        ),
+    }
+}
+
+fn ready_words(segment: &SegmentState, sum: &Aggregate) -> (Reason, String) {
+    let counts = sum.counts;
+    let some = |number: u32, what: &str| {
+        format!(
+            "{number} of {} clusters {what}; {}",
+            counts.selected,
+            worst_words(sum)
+        )
+    };
+    if segment.deleting {
+        let message = format!("being removed; owed to {} clusters", counts.owed);
+        (Reason::Removing, message)
+    } else if segment.is_refused() {
+        let message = format!(
+            "the newest spec was refused, the last good one stands: {}",
+            findings(&segment.findings)
+        );
+        (refusal(&segment.findings), message)
+    } else if counts.selected == 0 {
+        let message = "selector and taints leave no cluster".to_owned();
+        (Reason::NoClusterSelected, message)
+    } else if counts.failing > 0 {
+        (Reason::ClustersFailing, some(counts.failing, "fail"))
+    } else if counts.held > 0 {
+        (Reason::Held, some(counts.held, "are held"))
+    } else if segment.progress != Progress::Completed || counts.rolling > 0 {
+        (Reason::RollingOut, updated_words(sum))
+    } else if counts.stale > 0 {
+        (
+            Reason::ReadyButUnreachable,
+            some(counts.stale, "are not heard from"),
+        )
+    } else {
+        (Reason::AllReady, String::new())
     }
 }
 
@@ -294,13 +286,14 @@ fn runs(sum: &Aggregate) -> (ConditionStatus, (Reason, String)) {
 pub fn run_words(run: &Run) -> String {
     let mut words = format!("Job {}", run.job);
     if !run.reason.is_empty() {
-        words.push_str(&format!(": {}", run.reason));
+        words.extend([": ", &run.reason]);
     }
     if let Some(code) = run.exit_code {
-        words.push_str(&format!(", exit {code}"));
+        words.push_str(", exit ");
+        words.push_str(&code.to_string());
     }
     if !run.message.is_empty() {
-        words.push_str(&format!(": {}", run.message));
+        words.extend([": ", &run.message]);
     }
     words
 }
@@ -419,90 +412,106 @@ fn placed_and_ready(
 type Row = (ClusterCondition, ConditionStatus, Reason, String);
 
 fn cluster_conditions(index: &FleetIndex, cluster: &ClusterState, name: &ClusterName) -> Vec<Row> {
-    let reports = || {
+    use ClusterCondition as Kind;
+    let first = |state: State| {
         cluster
             .segments
             .iter()
             .filter_map(|key| index.report(key, name).map(|report| (key, report)))
-    };
-    let first = |state: State| {
-        reports()
             .find(|(_, report)| report.state == state)
             .map(|(key, report)| format!("{key}: {}: {}", report.reason, report.message))
     };
-    let flag = |kind, found: Option<String>, bad: Reason, good: Reason| -> Row {
-        match found {
-            Some(message) => (kind, ConditionStatus::True, bad, message),
-            None => (kind, ConditionStatus::False, good, String::new()),
-        }
-    };
-    let connected = if cluster.is_connected() {
-        (
-            ClusterCondition::Connected,
+    let conflict = cluster
+        .identity_conflict
+        .map(|uid| format!("another cluster (kube-system uid {uid}) uses this identity"));
+    let went_back = cluster.went_back.as_ref().map(|why| {
+        format!("{why}: nothing is ordered here until the restore is accepted (segctl hub accept-restore)")
+    });
+    let refused = cluster
+        .health
+        .policy_error
+        .clone()
+        .or_else(|| first(State::Refused));
+    let against = [
+        flag(
+            Kind::IdentityConflict,
+            conflict,
+            Reason::IdentityConflict,
+            Reason::IdentityBound,
+        ),
+        flag(
+            Kind::HubWentBack,
+            went_back,
+            Reason::HubWentBack,
+            Reason::InOrder,
+        ),
+        flag(
+            Kind::NoRights,
+            cluster.health.no_rights.clone(),
+            Reason::NoRights,
+            Reason::RightsComplete,
+        ),
+        flag(
+            Kind::BrakeEngaged,
+            None,
+            Reason::BrakeEngaged,
+            Reason::BrakeReleased,
+        ),
+    ];
+    let connected = connected(cluster);
+    let ready = ready(cluster, &connected, &against);
+    let beside = [
+        flag(
+            Kind::PolicyConflict,
+            refused,
+            Reason::PolicyConflict,
+            Reason::PolicyAdmits,
+        ),
+        flag(
+            Kind::Contested,
+            first(State::Contested),
+            Reason::Contested,
+            Reason::Uncontested,
+        ),
+    ];
+    [ready, connected]
+        .into_iter()
+        .chain(against)
+        .chain(beside)
+        .collect()
+}
+
+fn flag(kind: ClusterCondition, found: Option<String>, bad: Reason, good: Reason) -> Row {
+    match found {
+        Some(message) => (kind, ConditionStatus::True, bad, message),
+        None => (kind, ConditionStatus::False, good, String::new()),
+    }
+}
+
+fn connected(cluster: &ClusterState) -> Row {
+    let kind = ClusterCondition::Connected;
+    if cluster.is_connected() {
+        return (
+            kind,
             ConditionStatus::True,
             Reason::Connected,
             String::new(),
-        )
-    } else if cluster.bound_uid.is_none() {
+        );
+    }
+    let (reason, message) = if cluster.bound_uid.is_none() {
         (
-            ClusterCondition::Connected,
-            ConditionStatus::False,
             Reason::NeverConnected,
-            "no agent has come under this name yet: segctl cluster join prints how".to_owned(),
+            "no agent has come under this name yet: segctl cluster join prints how",
         )
     } else {
-        (
-            ClusterCondition::Connected,
-            ConditionStatus::False,
-            Reason::Disconnected,
-            "the agent's stream has ended".to_owned(),
-        )
+        (Reason::Disconnected, "the agent's stream has ended")
     };
-    let conflict = flag(
-        ClusterCondition::IdentityConflict,
-        cluster
-            .identity_conflict
-            .map(|uid| format!("another cluster (kube-system uid {uid}) uses this identity")),
-        Reason::IdentityConflict,
-        Reason::IdentityBound,
-    );
-    let policy = flag(
-        ClusterCondition::PolicyConflict,
-        cluster
-            .health
-            .policy_error
-            .clone()
-            .or_else(|| first(State::Refused)),
-        Reason::PolicyConflict,
-        Reason::PolicyAdmits,
-    );
-    let brake = flag(
-        ClusterCondition::BrakeEngaged,
-        None,
-        Reason::BrakeEngaged,
-        Reason::BrakeReleased,
-    );
-    let contested = flag(
-        ClusterCondition::Contested,
-        first(State::Contested),
-        Reason::Contested,
-        Reason::Uncontested,
-    );
-    let went_back = flag(
-        ClusterCondition::HubWentBack,
-        cluster
-            .went_back
-            .as_ref()
-            .map(|why| format!("{why}: nothing is ordered here until the restore is accepted (segctl hub accept-restore)")),
-        Reason::HubWentBack,
-        Reason::InOrder,
-    );
-    let rights = flag(
-        ClusterCondition::NoRights,
-        cluster.health.no_rights.clone(),
-        Reason::NoRights,
-        Reason::RightsComplete,
-    );
+    (kind, ConditionStatus::False, reason, message.to_owned())
+}
+
+/// Ready, unless something stands against it: access first, then the connection, then the rest in its order.
+fn ready(cluster: &ClusterState, connected: &Row, against: &[Row]) -> Row {
+    let kind = ClusterCondition::Ready;
     let access = match cluster.view.access {
         segment_crds::Access::Accepted => None,
         segment_crds::Access::Pending => {
@@ -512,31 +521,15 @@ fn cluster_conditions(index: &FleetIndex, cluster: &ClusterState, name: &Cluster
             Some((Reason::Revoked, "spec.access is Revoked".to_owned()))
         }
     };
-    let against = access.or_else(|| {
-        (connected.1 == ConditionStatus::False)
-            .then(|| (connected.2, connected.3.clone()))
-            .or_else(|| {
-                [&conflict, &went_back, &rights, &brake]
-                    .into_iter()
-                    .find(|row| row.1 == ConditionStatus::True)
-                    .map(|row| (row.2, row.3.clone()))
-            })
-    });
-    let ready = match against {
-        Some((reason, message)) => (
-            ClusterCondition::Ready,
-            ConditionStatus::False,
-            reason,
-            message,
-        ),
-        None => (
-            ClusterCondition::Ready,
-            ConditionStatus::True,
-            Reason::AllGood,
-            String::new(),
-        ),
+    let away = (connected.1 == ConditionStatus::False).then(|| (connected.2, connected.3.clone()));
+    let rest = || {
+        against
+            .iter()
+            .find(|row| row.1 == ConditionStatus::True)
+            .map(|row| (row.2, row.3.clone()))
     };
-    vec![
-        ready, connected, conflict, policy, brake, contested, went_back, rights,
-    ]
+    match access.or(away).or_else(rest) {
+        Some((reason, message)) => (kind, ConditionStatus::False, reason, message),
+        None => (kind, ConditionStatus::True, Reason::AllGood, String::new()),
+    }
 }

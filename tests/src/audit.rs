@@ -21,7 +21,7 @@ pub struct AuditLog {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// ResponseStarted or ResponseComplete.
+    /// `ResponseStarted` or `ResponseComplete`.
     pub stage: String,
     /// Kubernetes' verb: get, list, watch, create, update, patch, delete, deletecollection.
     pub verb: String,
@@ -140,6 +140,7 @@ impl AuditLog {
     }
 
     /// The same log from now on.
+    #[must_use]
     pub fn mark(&self) -> Self {
         let from = std::fs::metadata(&self.file).map_or(0, |metadata| metadata.len());
         Self {

@@ -89,7 +89,7 @@ impl ControlPlane {
         drop(pipe);
         wait::until(
             &format!("control plane {} ends", self.name),
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             || {
                 let ended = child.try_wait();
                 async move {
@@ -211,7 +211,7 @@ impl ControlPlane {
         Ok(out)
     }
 
-    /// A bearer token of a service account, by the TokenRequest API.
+    /// A bearer token of a service account, by the `TokenRequest` API.
     pub async fn token(
         &self,
         namespace: &str,

@@ -98,6 +98,7 @@ impl Hub {
             users,
             admin,
             second: ports::free(),
+            ca: OnceCell::new(),
         })
     }
 
@@ -220,13 +221,15 @@ impl Hub {
 
     /// The hub's root certificate in a file, as a user gets it.
     pub async fn ca_file(&self) -> Result<PathBuf> {
-        let file = self.plane.dir().join("hub-ca.pem");
-        let text = file.display().to_string();
-        self.segctl()?
-            .run(&["config", "grpcurl", "--ca-file", &text])
-            .await?
-            .ok()?;
-        Ok(file)
+        // Once: several tests read it at the same time.
+        let file = self.ca.get_or_try_init(|| async {
+            let file = self.plane.dir().join("hub-ca.pem");
+            let text = file.display().to_string();
+            let arguments = ["config", "grpcurl", "--ca-file", &text];
+            self.segctl()?.run(&arguments).await?.ok()?;
+            anyhow::Ok(file)
+        });
+        file.await.cloned()
     }
 
     /// A Cluster.

@@ -89,7 +89,12 @@ impl Objects {
 
     /// `ControllerRevision`s.
     pub fn controller_revisions(client: &Client, namespace: &str) -> Self {
-        Self::new(client, Some(namespace), ("apps", "v1"), ("ControllerRevision", "controllerrevisions"))
+        Self::new(
+            client,
+            Some(namespace),
+            ("apps", "v1"),
+            ("ControllerRevision", "controllerrevisions"),
+        )
     }
 
     /// Leases.

@@ -12,7 +12,7 @@ use anyhow::{Result, anyhow};
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a thing may take that usually takes a second or two, on a machine that is busy with other tests.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// Looks until `condition` is `Ok`. Its error is what is missing; the last one is in this function's own.
 pub async fn until<T, F, Fut>(what: &str, within: Duration, mut condition: F) -> Result<T>

@@ -79,7 +79,11 @@ fn run(command: Command) -> Result<()> {
             program::run(build::binary(build::Profile::Dev, "demo"), arguments)
         }
         Command::E2e { name, threads } => e2e::run(name.as_deref(), threads),
-        Command::Figures { figure, rounds, samples } => {
+        Command::Figures {
+            figure,
+            rounds,
+            samples,
+        } => {
             tools::build()?;
             build::binaries(build::Profile::Release)?;
             program::step("measuring");

@@ -56,7 +56,7 @@ pub(crate) fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<()> 
 /// # Errors
 /// When it cannot be started or does not succeed.
 pub(crate) fn finish(command: &mut Command) -> Result<()> {
-    let line = format!("{command:?}");
+    let line = line(command);
     let status = command
         .status()
         .with_context(|| format!("cannot start {line}"))?;
@@ -64,4 +64,14 @@ pub(crate) fn finish(command: &mut Command) -> Result<()> {
         bail!("{status}: {line}");
     }
     Ok(())
+}
+
+/// A command as one would type it.
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
+    let mut words = vec![program.to_string_lossy()];
+    words.extend(command.get_args().map(OsStr::to_string_lossy));
+    words.join(" ")
 }

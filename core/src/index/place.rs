@@ -95,7 +95,8 @@ impl FleetIndex {
         now: Timestamp,
     ) -> Changed {
         let mut changed = Changed::default();
-        let good = Good::new(Arc::clone(&parsed), revision(&parsed, &self.defaults));
+        let revision = revision(&parsed, &self.defaults);
+        let good = Good::new(parsed, revision);
         if let Some(segment) = self
             .segments
             .get_mut(key)

@@ -190,18 +190,15 @@ impl HubSync {
     ) -> Vec<Output> {
         let mut orders = Vec::new();
         for (key, want) in changes {
-            match want {
-                Some(want) => {
-                    self.desired.insert(key, want);
-                    orders.extend(self.next_order(key));
-                }
-                None => {
-                    self.desired.remove(&key);
-                    self.sent.remove(&key);
-                }
+            if let Some(want) = want {
+                self.desired.insert(key, want);
+                orders.extend(self.next_order(key));
+            } else {
+                self.desired.remove(&key);
+                self.sent.remove(&key);
             }
         }
-        let mut outputs = self.orders(orders, memory);
+        let mut outputs = frames(orders, memory);
         if self.phase == Phase::Known && !self.names_asked {
             self.names_asked = true;
             outputs.extend(self.ask_names());
@@ -306,7 +303,7 @@ impl HubSync {
             .filter_map(|ack| self.next_order(ack.key))
             .collect();
         let mut outputs = vec![Output::Acked(acks)];
-        outputs.extend(self.orders(orders, memory));
+        outputs.extend(frames(orders, memory));
         outputs
     }
 
@@ -345,37 +342,6 @@ impl HubSync {
         Some(order)
     }
 
-    fn orders(&self, orders: Vec<Order>, memory: &HubMemory) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        let mut frame = Vec::new();
-        let mut bytes = 0;
-        let flush = |frame: &mut Vec<Order>, outputs: &mut Vec<Output>| {
-            if !frame.is_empty() {
-                outputs.push(Output::Send(HubFrame::Orders(Orders {
-                    fence: memory.fence,
-                    watermark: memory.watermark(),
-                    orders: std::mem::take(frame),
-                })));
-            }
-        };
-        for order in orders {
-            let size = match &order {
-                Order::Put(entry) => entry.assignment.rendered.bytes().len(),
-                Order::Remove { .. } => 0,
-            };
-            if frame.len() >= ORDERS_CHUNK
-                || (bytes + size > ORDERS_CHUNK_BYTES && !frame.is_empty())
-            {
-                flush(&mut frame, &mut outputs);
-                bytes = 0;
-            }
-            bytes += size;
-            frame.push(order);
-        }
-        flush(&mut frame, &mut outputs);
-        outputs
-    }
-
     fn ask_names(&self) -> Vec<Output> {
         let unknown: Vec<KeyHash> = self
             .held
@@ -392,4 +358,34 @@ impl HubSync {
 
 fn close(reason: CloseReason) -> Vec<Output> {
     vec![Output::Close(reason)]
+}
+
+/// Orders in frames of bounded size.
+fn frames(orders: Vec<Order>, memory: &HubMemory) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    let mut frame = Vec::new();
+    let mut bytes = 0;
+    let flush = |frame: &mut Vec<Order>, outputs: &mut Vec<Output>| {
+        if !frame.is_empty() {
+            outputs.push(Output::Send(HubFrame::Orders(Orders {
+                fence: memory.fence,
+                watermark: memory.watermark(),
+                orders: std::mem::take(frame),
+            })));
+        }
+    };
+    for order in orders {
+        let size = match &order {
+            Order::Put(entry) => entry.assignment.rendered.bytes().len(),
+            Order::Remove { .. } => 0,
+        };
+        if frame.len() >= ORDERS_CHUNK || (bytes + size > ORDERS_CHUNK_BYTES && !frame.is_empty()) {
+            flush(&mut frame, &mut outputs);
+            bytes = 0;
+        }
+        bytes += size;
+        frame.push(order);
+    }
+    flush(&mut frame, &mut outputs);
+    outputs
 }

@@ -338,11 +338,11 @@ impl World {
         for (name, keys) in &changed.desired {
             let index = &self.index;
             if let Some(stream) = self.streams.get_mut(name).filter(|stream| stream.listening) {
-                let changes: Vec<_> = keys
+                let values: Vec<_> = keys
                     .iter()
                     .map(|key| (*key, index.desired(name, *key)))
                     .collect();
-                outputs.push((name.clone(), stream.hub.on_desired(changes, &memory)));
+                outputs.push((name.clone(), stream.hub.on_desired(values, &memory)));
             }
         }
         for (name, outputs) in outputs {
@@ -370,12 +370,12 @@ impl World {
                     let memory = self.memory.clone();
                     let stream = self.streams.get_mut(name).unwrap();
                     stream.listening = true;
-                    let changes: Vec<_> = set
+                    let values: Vec<_> = set
                         .items
                         .into_iter()
                         .map(|(key, want)| (key, Some(want)))
                         .collect();
-                    let more = stream.hub.on_desired(changes, &memory);
+                    let more = stream.hub.on_desired(values, &memory);
                     self.settle(changed);
                     self.hub_outputs(name, more);
                     continue;

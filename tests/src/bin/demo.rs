@@ -323,23 +323,21 @@ Go on by hand, in another terminal:
   segctl describe segment {GRANARY}/visits-per-shop
 
   kubectl get seg,segcl -A
-  kubectl -n {GRANARY} patch seg checkout-errors --type=merge -p '{patch}'
+  kubectl -n {GRANARY} patch seg checkout-errors --type=merge -p '{{\"spec\":{{\"cronjob\":{{\"schedule\":\"20 * * * *\"}}}}}}'
   kubectl --context dublin -n {GRANARY} get cronjobs,jobs
   kubectl --context dublin -n {GRANARY} delete cronjob checkout-errors     # it comes back
   kubectl label segcl iowa env=prod --overwrite                          # {another} goes there too
 
   TOKEN=$(kubectl -n {GRANARY} create token viewer)
   grpcurl -cacert {ca} {users} list
-  grpcurl -cacert {ca} -H \"authorization: Bearer $TOKEN\" -d '{empty}' {users} grnry.segment.v1.SegmentService/ListSegments
+  grpcurl -cacert {ca} -H \"authorization: Bearer $TOKEN\" -d '{{}}' {users} grnry.segment.v1.SegmentService/ListSegments
 
 Logs: {state}/*/segment-*.log; who did what on each API server: {state}/*/audit.log",
         kubeconfig = kubeconfig.display(),
         folder = folder.display(),
         tools = tools.display(),
-        patch = r#"{"spec":{"cronjob":{"schedule":"20 * * * *"}}}"#,
         another = EACH_MINUTE.0,
         ca = ca.display(),
-        empty = "{}",
         state = state.display(),
     );
     Ok(())

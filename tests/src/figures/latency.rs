@@ -8,6 +8,12 @@
 //! Law: the clock starts before the patch is sent and stops at the watch event; a pause between samples, so that no
 //! queue is measured.
 
+#![allow(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "figures talk to the person at the terminal"
+)]
+
 use super::statistics::{percentile, spread};
 use crate::fleet::Stage;
 use crate::{paths, segments};

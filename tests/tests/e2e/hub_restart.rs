@@ -52,7 +52,11 @@ fn a_killed_hub_comes_back_without_a_write_on_any_spoke_and_no_status_flaps() ->
         }
 
         let hub = stage.hub.plane.audit().mark();
-        let marks: Vec<_> = stage.agents.iter().map(|agent| agent.mark()).collect();
+        let marks: Vec<_> = stage
+            .agents
+            .iter()
+            .map(segment_tests::spoke::Agent::mark)
+            .collect();
         for _ in 0..3 {
             stage.hub.crash().await?;
             stage.hub.ready().await?;

@@ -5,6 +5,8 @@
 //!
 //! One binary, so that kube and tonic are linked once.
 
+#![allow(clippy::print_stdout, reason = "a test tells how long a thing took")]
+
 mod absence;
 mod agent_alone;
 mod away;

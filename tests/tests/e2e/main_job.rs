@@ -149,7 +149,7 @@ fn a_run_shows_in_segctl_in_kubectl_and_by_grpcurl() -> Result<()> {
 
         let last = wait::until(
             "the last run is in the Segment's status",
-            Duration::from_secs(180),
+            Duration::from_mins(3),
             || async {
                 let segment = stage.segments().get("visits").await?;
                 let last = segment["status"]["lastRun"].clone();
@@ -215,17 +215,29 @@ fn a_segment_keeps_its_newest_ten_revisions() -> Result<()> {
         stage.ready("visits").await?;
         for edit in 0..11 {
             let clause = format!("event_type = 'visit' and edit = {edit}");
-            stage.segments().patch("visits", &json!({"spec": {"env": {"SOURCE_WHERE_CLAUSE": clause}}})).await?;
+            stage
+                .segments()
+                .patch(
+                    "visits",
+                    &json!({"spec": {"env": {"SOURCE_WHERE_CLAUSE": clause}}}),
+                )
+                .await?;
             stage.ready("visits").await?;
         }
         let kept = wait::until("ten revisions are kept", wait::SOON, || async {
-            let kept = Objects::controller_revisions(stage.hub.client(), &stage.name).list("").await?;
+            let kept = Objects::controller_revisions(stage.hub.client(), &stage.name)
+                .list("")
+                .await?;
             ensure!(kept.len() == 10, "{} are kept", kept.len());
             Ok(kept)
         })
         .await?;
         let generation = stage.segments().get("visits").await?["metadata"]["generation"].clone();
-        ensure!(kept.iter().any(|revision| revision["revision"] == generation), "the newest is among them");
+        ensure!(
+            kept.iter()
+                .any(|revision| revision["revision"] == generation),
+            "the newest is among them"
+        );
         Ok(())
     })
 }
