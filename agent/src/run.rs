@@ -8,7 +8,7 @@ use crate::applier::{Applier, Calls};
 use crate::args::Args;
 use crate::config::Config;
 use crate::health::Health;
-use crate::held::{EVENTS, Held, Process};
+use crate::held::{EVENTS, Event, Held, Process};
 use crate::identity::IdentityStore;
 use crate::join::Join;
 use crate::metrics::Metrics;
@@ -260,22 +260,12 @@ fn work(work: Work, start: Start) {
         ),
     );
     tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
-    let applier = Applier {
+    let calls = Calls {
         shared: Arc::clone(&shared),
-        held: events.clone(),
-        lease,
-        settings: config.apply,
-        calls: Calls {
-            shared: Arc::clone(&shared),
-            client,
-            limit: config.call_deadline(),
-        },
+        client,
+        limit: config.call_deadline(),
     };
-    for _ in 0..config.workers {
-        tasks.spawn("applier", applier.clone().work(stop.clone()));
-    }
-    // It has a way to `held`, which ends when the last one does.
-    drop(applier);
+    start_appliers(&config, calls, lease, &events, &tasks);
     let (joined_sender, joined) = watch::channel(None);
     let join = Join {
         identity,
@@ -289,6 +279,26 @@ fn work(work: Work, start: Start) {
         "session",
         keep_connected(shared, config, joined, events, stop),
     );
+}
+
+/// Starts the workers. Each has a way to `held`, which ends when the last one does.
+fn start_appliers(
+    config: &Config,
+    calls: Calls,
+    lease: watch::Receiver<LeaseState>,
+    events: &mpsc::Sender<Event>,
+    tasks: &Tasks,
+) {
+    let applier = Applier {
+        shared: Arc::clone(&calls.shared),
+        held: events.clone(),
+        lease,
+        settings: config.apply,
+        calls,
+    };
+    for _ in 0..config.workers {
+        tasks.spawn("applier", applier.clone().work(tasks.shutdown_token()));
+    }
 }
 
 /// Waits until the Lease is held; `None` at the end of the process.

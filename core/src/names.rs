@@ -34,6 +34,8 @@ pub const ANNOTATION_SEGMENT: &str = "segment.grnry.io/segment";
 pub const ANNOTATION_UID: &str = "segment.grnry.io/uid";
 /// Annotation of a CronJob of ours: revision of its Segment.
 pub const ANNOTATION_REVISION: &str = "segment.grnry.io/revision";
+/// Label of a stored revision: which it is, under the same key.
+pub const LABEL_REVISION: &str = ANNOTATION_REVISION;
 /// Annotation of a CronJob of ours: digest of what was rendered for this cluster.
 pub const ANNOTATION_DIGEST: &str = "segment.grnry.io/digest";
 /// Annotation that on-call may set on a CronJob: suspended until this RFC 3339 time.

@@ -120,7 +120,12 @@ pub fn rollout<T: Copy>(members: &[Member<T>], strategy: &Strategy, now: Timesta
             look_again,
         };
     }
-    let completed = waiting.is_empty() && in_change == 0;
+    // What can't be released (paused, unrenderable, not yet under our finalizer) does not block the others, but a rollout
+    // that lacks it is not complete.
+    let withheld = members
+        .iter()
+        .any(|member| member.standing == Standing::Withheld);
+    let completed = waiting.is_empty() && in_change == 0 && !withheld;
     waiting.sort_by_key(|member| !member.failed_before);
     let budget = strategy
         .max_concurrent(members.len())

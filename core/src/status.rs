@@ -344,7 +344,9 @@ pub fn cluster_status(
     let cluster = index.clusters().get(name)?;
     let waiting = now.duration_since(index.started()) < index.settings().stale_after;
     let written = stands.is_some_and(|status| status.observed_generation >= 0);
-    if written && waiting && cluster.session.is_none() && cluster.since.is_none() {
+    // Connected, but it has not said yet how it and its CronJobs are: conditions would flap.
+    let silent = cluster.is_connected() && !(cluster.has_answered() && cluster.health_known);
+    if written && waiting && (silent || cluster.session.is_none() && cluster.since.is_none()) {
         // The hub has just started: what was true before stands until the cluster has had the time to come.
         return None;
     }

@@ -4,7 +4,7 @@
 //! Law: a tombstone is durable before its finalizer goes and before its first order; every effect is repeated until it
 //! is done or no longer true. Not: status (`status_writer.rs`).
 
-use crate::fleet::{Event, Fleet};
+use crate::fleet::{Event, Fleet, WatchedSegment};
 use crate::store::tombstones::Tombstones;
 use crate::store::{CALL_LIMIT, finalizer, revisions};
 use crate::watch;
@@ -15,10 +15,11 @@ use segment_core::revision::{revision_data, spec_from_revision_data};
 use segment_core::segment::{HouseDefaults, ParsedSegment};
 use segment_runtime::audit::AuditResult;
 use segment_runtime::backoff::{self, Backoff};
+use segment_runtime::tasks::with_causes;
 use segment_runtime::{ApiError, AuditLine, Tasks};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Effects that are carried out at once. The API server gives a service account about 245 seats; this leaves most.
@@ -27,9 +28,6 @@ const CONCURRENT: usize = 16;
 /// How long a new revision waits to be kept. The change itself goes out at once; the bookkeeping must not compete with it
 /// for the API server. Until then the Segment itself has the spec, so a crash in between loses nothing.
 const REVISION_DELAY: Duration = Duration::from_secs(1);
-/// Revisions that wait like that at once: new house defaults make one for every Segment.
-const REVISIONS_WAITING: usize = 256;
-
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -46,13 +44,15 @@ pub enum Effect {
     Bury {
         /// What is owed.
         tombstone: Tombstone,
+        /// No good spec is in memory: how it leaves is looked up in its revisions.
+        removal_unknown: bool,
         /// Version of the Segment.
         resource_version: String,
         /// Its finalizers, with ours.
         finalizers: Vec<String>,
     },
-    /// A tombstone has fewer clusters, or none.
-    Tombstone(Tombstone),
+    /// A tombstone has fewer clusters, or none. Which, is read from the index when its turn comes.
+    Tombstone(Uid),
     /// A new revision was accepted.
     KeepRevision {
         /// Of what.
@@ -88,6 +88,8 @@ pub struct Effects {
     pub fleet: Fleet,
     /// For revisions.
     pub defaults: HouseDefaults,
+    /// Tombstones are written one after the other: a late write must not bring one back that is done.
+    pub one_tombstone: Arc<Mutex<()>>,
 }
 
 impl Effects {
@@ -99,7 +101,6 @@ impl Effects {
         shutdown: CancellationToken,
     ) {
         let seats = Arc::new(Semaphore::new(CONCURRENT));
-        let waiting = Arc::new(Semaphore::new(REVISIONS_WAITING));
         loop {
             let effect = tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -108,49 +109,53 @@ impl Effects {
                     None => return,
                 },
             };
-            let later = matches!(effect, Effect::KeepRevision { .. });
-            let places = if later { &waiting } else { &seats };
-            let Ok(place) = Arc::clone(places).acquire_owned().await else {
-                return;
-            };
+            // One waiting task per effect: as many as there are objects that changed, and a few hundred bytes each.
             let (this, shutdown, seats) = (self.clone(), shutdown.clone(), Arc::clone(&seats));
-            let work = async move {
-                if later {
-                    tokio::time::sleep(REVISION_DELAY).await;
-                    let _seat = seats.acquire().await;
-                    this.carry_out(effect).await;
-                } else {
-                    this.carry_out(effect).await;
-                }
-            };
             tasks.spawn_child("effect", async move {
-                let _place = place;
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = work => {}
+                    () = this.carry_out(effect, &seats) => {}
                 }
             });
         }
     }
 
-    async fn carry_out(&self, effect: Effect) {
+    async fn carry_out(&self, effect: Effect, seats: &Semaphore) {
+        if matches!(effect, Effect::KeepRevision { .. }) {
+            tokio::time::sleep(REVISION_DELAY).await;
+        }
         let mut pause = Backoff::api();
         loop {
-            match self.once(&effect).await {
+            let tried = {
+                // Given back before the pause: what is refused for ever must not stop the others.
+                let Ok(_seat) = seats.acquire().await else {
+                    return;
+                };
+                self.once(&effect).await
+            };
+            let error = match tried {
                 Ok(()) => return,
-                // A newer version is on its way to the reflector, which makes the effect anew; or it is gone.
-                Err(error) if error.is_conflict() || error.is_not_found() => {
-                    if let Effect::Bury { tombstone, .. } = &effect {
-                        // The tombstone is written by now; only the finalizer has to be tried with a newer version.
-                        self.tell(Event::Buried(tombstone.clone())).await;
-                    }
+                Err(error) => error,
+            };
+            match &effect {
+                Effect::Verify { segment, cluster }
+                    if error.is_not_found() || error.is_conflict() =>
+                {
+                    self.tell(Event::Unverified(segment.clone(), cluster.clone()))
+                        .await;
                     return;
                 }
-                Err(error) => {
-                    tracing::warn!(error = %segment_runtime::tasks::with_causes(&error), "tried again");
-                    tokio::time::sleep(pause.delay(error.retry_after())).await;
+                Effect::FindLastGood { key, .. } if !error.is_transient() => {
+                    tracing::warn!(segment = %key, error = %with_causes(&error), "no last good spec");
+                    self.tell(Event::LastGood(key.clone(), None)).await;
+                    return;
                 }
+                // A newer version is on its way to the reflector, which makes the effect anew; or it is gone.
+                _ if error.is_conflict() || error.is_not_found() => return,
+                _ => {}
             }
+            tracing::warn!(error = %with_causes(&error), "tried again");
+            tokio::time::sleep(pause.delay(error.retry_after())).await;
         }
     }
 
@@ -163,36 +168,32 @@ impl Effects {
             } => finalizer::set(&self.client, key, resource_version, finalizers).await,
             Effect::Bury {
                 tombstone,
+                removal_unknown,
                 resource_version,
                 finalizers,
             } => {
-                self.tombstones.write(tombstone).await?;
-                AuditLine {
-                    time: jiff::Timestamp::now(),
-                    actor: "segment-hub".to_owned(),
-                    action: "segment.delete".into(),
-                    subject: format!("segment/{}", tombstone.key),
-                    uid: Some(tombstone.uid.to_string()),
-                    reason: Some(format!("owed to {} clusters", tombstone.clusters.len())),
-                    result: AuditResult::Done,
+                let mut tombstone = tombstone.clone();
+                if *removal_unknown
+                    && let Some(good) = self.last_good(&tombstone.key, tombstone.uid).await?
+                {
+                    tombstone.removal = good.removal();
                 }
-                .emit();
-                finalizer::set(
-                    &self.client,
-                    &tombstone.key,
-                    resource_version,
-                    &finalizer::without(finalizers),
-                )
-                .await?;
-                self.tell(Event::Buried(tombstone.clone())).await;
-                Ok(())
+                self.bury(tombstone, resource_version.clone(), finalizers.clone())
+                    .await
             }
-            Effect::Tombstone(tombstone) if tombstone.clusters.is_empty() => {
-                self.tombstones.delete(tombstone.uid).await?;
-                self.tell(Event::Unburied(tombstone.uid)).await;
-                Ok(())
+            Effect::Tombstone(uid) => {
+                let _alone = self.one_tombstone.lock().await;
+                let newest = self.fleet.index().tombstones().get(uid).cloned();
+                match newest {
+                    Some(tombstone) if tombstone.clusters.is_empty() => {
+                        self.tombstones.delete(*uid).await?;
+                        self.tell(Event::Unburied(*uid)).await;
+                        Ok(())
+                    }
+                    Some(tombstone) => self.tombstones.write(&tombstone).await,
+                    None => Ok(()),
+                }
             }
-            Effect::Tombstone(tombstone) => self.tombstones.write(tombstone).await,
             Effect::KeepRevision { parsed, revision } => {
                 revisions::keep(
                     &self.client,
@@ -207,49 +208,106 @@ impl Effects {
                 .await
             }
             Effect::FindLastGood { key, uid } => {
-                for stored in revisions::list(&self.client, key, *uid).await?.iter().rev() {
-                    let Some(data) = &stored.data else { continue };
-                    let parsed = spec_from_revision_data(&data.0)
-                        .map_err(|error| error.to_string())
-                        .and_then(|revision| {
-                            revision
-                                .parse(key.clone(), *uid, stored.revision)
-                                .map_err(|findings| format!("{findings:?}"))
-                        });
-                    match parsed {
-                        Ok(parsed) => {
-                            self.tell(Event::LastGood(key.clone(), Arc::new(parsed)))
-                                .await;
-                            return Ok(());
-                        }
-                        Err(error) => {
-                            tracing::warn!(segment = %key, error, "a stored revision can't be used")
-                        }
-                    }
-                }
+                let good = self.last_good(key, *uid).await?;
+                self.tell(Event::LastGood(key.clone(), good.map(Arc::new)))
+                    .await;
                 Ok(())
             }
             Effect::Verify { segment, cluster } => self.verify(segment, cluster).await,
         }
     }
 
-    /// Before a removal by unselection both objects are read live: a reflector may be behind.
-    async fn verify(&self, segment: &SegmentKey, cluster: &ClusterName) -> Result<(), ApiError> {
+    /// The newest stored spec that can be used.
+    async fn last_good(
+        &self,
+        key: &SegmentKey,
+        uid: Uid,
+    ) -> Result<Option<ParsedSegment>, ApiError> {
+        for stored in revisions::list(&self.client, key, uid).await?.iter().rev() {
+            let Some(data) = &stored.data else { continue };
+            let parsed = spec_from_revision_data(&data.0)
+                .map_err(|error| error.to_string())
+                .and_then(|revision| {
+                    revision
+                        .parse(key.clone(), uid, stored.revision)
+                        .map_err(|findings| format!("{findings:?}"))
+                });
+            match parsed {
+                Ok(parsed) => return Ok(Some(parsed)),
+                Err(error) => {
+                    tracing::warn!(segment = %key, error, "a stored revision can't be used");
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes down what is owed, then lets the Segment go. Its status may be written meanwhile, so the finalizer is taken
+    /// off whatever version is there, as long as it is that Segment.
+    async fn bury(
+        &self,
+        tombstone: Tombstone,
+        mut resource_version: String,
+        mut finalizers: Vec<String>,
+    ) -> Result<(), ApiError> {
+        {
+            let _alone = self.one_tombstone.lock().await;
+            self.tombstones.write(&tombstone).await?;
+        }
+        AuditLine {
+            time: jiff::Timestamp::now(),
+            actor: "segment-hub".to_owned(),
+            action: "segment.delete".into(),
+            subject: format!("segment/{}", tombstone.key),
+            uid: Some(tombstone.uid.to_string()),
+            reason: Some(format!("owed to {} clusters", tombstone.clusters.len())),
+            result: AuditResult::Done,
+        }
+        .emit();
+        loop {
+            let rest = finalizer::without(&finalizers);
+            match finalizer::set(&self.client, &tombstone.key, &resource_version, &rest).await {
+                Err(error) if error.is_conflict() => {
+                    match self.live_segment(&tombstone.key).await {
+                        Ok(Some(live)) if live.seen.uid == tombstone.uid && live.seen.finalizer => {
+                            resource_version = live.resource_version;
+                            finalizers = live.finalizers;
+                        }
+                        Ok(_) => break,
+                        Err(error) if error.is_not_found() => break,
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error) if error.is_not_found() => break,
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        self.tell(Event::Buried(tombstone)).await;
+        Ok(())
+    }
+
+    async fn live_segment(&self, key: &SegmentKey) -> Result<Option<WatchedSegment>, ApiError> {
         let segments: Api<kube::core::DynamicObject> = Api::namespaced_with(
             self.client.clone(),
-            segment.namespace.as_str(),
+            key.namespace.as_str(),
             &watch::segment_resource(),
         );
-        let what = format!("GET segment {segment}");
-        let live = backoff::call(CALL_LIMIT, what, segments.get(segment.name.as_str())).await?;
-        if let Some(watched) = watch::segment(live) {
+        let what = format!("GET segment {key}");
+        let live = backoff::call(CALL_LIMIT, what, segments.get(key.name.as_str())).await?;
+        Ok(watch::segment(&live))
+    }
+
+    /// Before a removal by unselection both objects are read live: a reflector may be behind.
+    async fn verify(&self, segment: &SegmentKey, cluster: &ClusterName) -> Result<(), ApiError> {
+        if let Some(watched) = self.live_segment(segment).await? {
             self.tell(Event::Segment(Box::new(watched))).await;
         }
         let clusters: Api<kube::core::DynamicObject> =
             Api::all_with(self.client.clone(), &watch::cluster_resource());
         let what = format!("GET cluster {cluster}");
         let live = backoff::call(CALL_LIMIT, what, clusters.get(cluster.as_str())).await?;
-        if let Some(seen) = watch::cluster(live) {
+        if let Some(seen) = watch::cluster(&live) {
             self.tell(Event::Cluster(Box::new(seen))).await;
         }
         self.tell(Event::Verified(segment.clone(), cluster.clone()))

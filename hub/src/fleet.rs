@@ -15,7 +15,7 @@ use segment_core::segment::ParsedSegment;
 use segment_core::sync::frame::{Ack, AgentHealth, Hello, ReportBatch};
 use segment_core::sync::hub::Remembered;
 use segment_crds::{ClusterStatus, SegmentStatus};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -71,14 +71,16 @@ pub enum Event {
     ClusterGone(ClusterName),
     /// All Clusters, after a list.
     Clusters(Vec<SeenCluster>),
-    /// The last good spec of a refused Segment was found.
-    LastGood(SegmentKey, Arc<ParsedSegment>),
+    /// The last good spec of a refused Segment was looked for, and found or not.
+    LastGood(SegmentKey, Option<Arc<ParsedSegment>>),
     /// A tombstone is durable.
     Buried(Tombstone),
     /// A tombstone's object is gone.
     Unburied(Uid),
     /// Segment and Cluster were read live and applied: the removal may be ordered if the cluster is still not selected.
     Verified(SegmentKey, ClusterName),
+    /// One of both is gone or could not be read: nothing is ordered.
+    Unverified(SegmentKey, ClusterName),
     /// What is remembered of a cluster, please.
     Remember(ClusterName, oneshot::Sender<Remembered>),
     /// A stream.
@@ -219,6 +221,13 @@ pub struct FleetTask {
     early: Vec<Event>,
     /// Segments for whose deletion a tombstone is being written.
     burying: BTreeSet<Uid>,
+    /// Refused Segments whose last good spec is looked for. Before all are answered the list is not complete: what
+    /// clusters report of them would find no place.
+    finding: BTreeSet<SegmentKey>,
+    /// Effects that wait for their queue. What it may hold follows from what there is; the task itself never waits, as
+    /// effects tell it what they have done.
+    pending: VecDeque<Effect>,
+    ticked: jiff::Timestamp,
     /// Removals being verified.
     verifying: BTreeSet<(SegmentKey, ClusterName)>,
 }
@@ -264,6 +273,9 @@ pub fn fleet(
         listed,
         early: Vec::new(),
         burying: BTreeSet::new(),
+        finding: BTreeSet::new(),
+        pending: VecDeque::new(),
+        ticked: jiff::Timestamp::now(),
         verifying: BTreeSet::new(),
     };
     let ends = FleetEnds {
@@ -285,17 +297,25 @@ impl FleetTask {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut batch = Vec::with_capacity(BATCH);
+        let effects = self.effects.clone();
         loop {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return,
+                // Before events: under steady load time would stand still otherwise.
+                _ = tick.tick() => self.tick().await,
+                place = effects.reserve(), if !self.pending.is_empty() => {
+                    let Ok(place) = place else { return };
+                    if let Some(effect) = self.pending.pop_front() {
+                        place.send(effect);
+                    }
+                }
                 count = self.events.recv_many(&mut batch, BATCH) => {
                     if count == 0 {
                         return;
                     }
-                    self.step(batch.drain(..).collect()).await;
+                    self.step(std::mem::take(&mut batch)).await;
                 }
-                _ = tick.tick() => self.tick().await,
             }
         }
     }
@@ -351,9 +371,10 @@ impl FleetTask {
         {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
             let window = index.settings().stale_after;
+            // Whatever became stale since the last look.
+            let before = std::mem::replace(&mut self.ticked, now);
             let just = |since: jiff::Timestamp| {
-                let age = now.duration_since(since);
-                age >= window && age < window + jiff::SignedDuration::from_secs(3)
+                now.duration_since(since) >= window && before.duration_since(since) < window
             };
             for (name, cluster) in index.clusters() {
                 if !cluster.is_connected() && just(cluster.since.unwrap_or_else(|| index.started()))
@@ -407,7 +428,7 @@ impl FleetTask {
                     changed.extend(self.segment(index, watched, now, notes, effects));
                 }
                 self.segments_listed = true;
-                self.list_done();
+                self.list_done(index);
                 changed
             }
             Event::Cluster(seen) => Self::cluster(index, *seen, now, notes),
@@ -426,24 +447,42 @@ impl FleetTask {
                 let mut changed = Changed::default();
                 for name in gone {
                     notes.push(StatusNote::Cluster(name.clone(), None));
+                    self.streams.remove(&name);
                     changed.extend(index.delete_cluster(&name));
                 }
                 for seen in all {
                     changed.extend(Self::cluster(index, seen, now, notes));
                 }
+                // Clusters that went while this hub was away are owed nothing.
+                changed.extend(index.prune_tombstones());
                 self.clusters_listed = true;
                 for event in std::mem::take(&mut self.early) {
                     changed.extend(self.take(index, event, now, notes, effects));
                 }
-                self.list_done();
+                self.list_done(index);
                 changed
             }
-            Event::LastGood(key, parsed) => index.restore_last_good(&key, parsed, now),
+            Event::LastGood(key, parsed) => {
+                self.finding.remove(&key);
+                let changed = parsed
+                    .map(|parsed| index.restore_last_good(&key, parsed, now))
+                    .unwrap_or_default();
+                self.list_done(index);
+                changed
+            }
             Event::Buried(tombstone) => {
                 self.burying.remove(&tombstone.uid);
-                index.apply_tombstone(tombstone)
+                let mut changed = index.apply_tombstone(tombstone);
+                if self.clusters_listed {
+                    changed.extend(index.prune_tombstones());
+                }
+                changed
             }
             Event::Unburied(uid) => index.delete_tombstone(uid),
+            Event::Unverified(segment, cluster) => {
+                self.verifying.remove(&(segment, cluster));
+                Changed::default()
+            }
             Event::Verified(segment, cluster) => {
                 self.verifying.remove(&(segment.clone(), cluster.clone()));
                 index.verify_leaving(&segment, &cluster)
@@ -478,8 +517,9 @@ impl FleetTask {
         let before = index
             .segments()
             .get(&key)
-            .and_then(|s| (s.uid == uid).then(|| s.revision()))
-            .flatten();
+            .filter(|segment| segment.uid == uid)
+            .and_then(|segment| segment.good.as_ref())
+            .map(|good| (good.revision, good.parsed.generation));
         let deleting = seen.deleting;
         let refused = seen.parsed.is_err();
         let parsed = seen.parsed.as_ref().ok().cloned();
@@ -496,7 +536,12 @@ impl FleetTask {
             if let Some(tombstone) = index.tombstone_for(&key, uid)
                 && self.burying.insert(uid)
             {
+                let good = index
+                    .segments()
+                    .get(&key)
+                    .is_some_and(|segment| segment.good.is_some());
                 effects.push(Effect::Bury {
+                    removal_unknown: !good,
                     tombstone,
                     resource_version: watched.resource_version,
                     finalizers: watched.finalizers,
@@ -513,10 +558,13 @@ impl FleetTask {
         }
         let after = index.segments().get(&key).and_then(|s| s.revision());
         match (parsed, after) {
-            (Some(parsed), Some(revision)) if before != Some(revision) => {
+            // Each accepted generation, and not only each revision: the last good spec stands whole, selector included.
+            (Some(parsed), Some(revision)) if before != Some((revision, parsed.generation)) => {
                 effects.push(Effect::KeepRevision { parsed, revision });
             }
-            (None, None) if refused => effects.push(Effect::FindLastGood { key, uid }),
+            (None, None) if refused && self.finding.insert(key.clone()) => {
+                effects.push(Effect::FindLastGood { key, uid });
+            }
             _ => {}
         }
         changed
@@ -591,8 +639,17 @@ impl FleetTask {
         }
     }
 
-    fn list_done(&mut self) {
-        if self.segments_listed && self.clusters_listed {
+    fn list_done(&mut self, index: &FleetIndex) {
+        if self.segments_listed
+            && self.clusters_listed
+            && self.finding.is_empty()
+            && !self.is_listed()
+        {
+            tracing::info!(
+                segments = index.segments().len(),
+                clusters = index.clusters().len(),
+                "every list is complete"
+            );
             self.listed.send_replace(true);
         }
     }
@@ -610,7 +667,7 @@ impl FleetTask {
         }
         for uid in &changed.tombstones {
             if let Some(tombstone) = index.tombstones().get(uid) {
-                effects.push(Effect::Tombstone(tombstone.clone()));
+                effects.push(Effect::Tombstone(tombstone.uid));
             }
         }
         self.version.send_if_modified(|version| {
@@ -631,8 +688,6 @@ impl FleetTask {
                 .send(StatusNote::Changed(changed.segments, changed.clusters))
                 .await;
         }
-        for effect in effects {
-            let _ending = self.effects.send(effect).await;
-        }
+        self.pending.extend(effects);
     }
 }

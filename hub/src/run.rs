@@ -204,6 +204,7 @@ async fn lead(
         tombstones,
         fleet: ends.fleet.clone(),
         defaults: config.defaults.clone(),
+        one_tombstone: Arc::default(),
     };
     tasks.spawn(
         "effects",
@@ -219,7 +220,6 @@ async fn lead(
         () = tasks.shutdown_token().cancelled_owned() => return Ok(()),
         listed = ends.listed.wait_for(|listed| *listed) => { listed.context("the fleet task has ended")?; }
     }
-    tracing::info!("every list is complete");
 
     let key = server_key(&config, &authority)?;
     let gate = Gate {

@@ -55,19 +55,19 @@ pub async fn segments(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
     while let Some(event) = events.next().await {
         match event {
             watcher::Event::Init => listing = Vec::new(),
-            watcher::Event::InitApply(object) => listing.extend(segment(object)),
+            watcher::Event::InitApply(object) => listing.extend(segment(&object)),
             watcher::Event::InitDone => {
                 fleet
                     .tell(Event::Segments(std::mem::take(&mut listing)))
                     .await?
             }
             watcher::Event::Apply(object) => {
-                if let Some(watched) = segment(object) {
+                if let Some(watched) = segment(&object) {
                     fleet.tell(Event::Segment(Box::new(watched))).await?;
                 }
             }
             watcher::Event::Delete(object) => {
-                if let Some(watched) = segment(object) {
+                if let Some(watched) = segment(&object) {
                     fleet
                         .tell(Event::SegmentGone(watched.seen.key, watched.seen.uid))
                         .await?;
@@ -89,14 +89,14 @@ pub async fn clusters(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
     while let Some(event) = events.next().await {
         match event {
             watcher::Event::Init => listing = Vec::new(),
-            watcher::Event::InitApply(object) => listing.extend(cluster(object)),
+            watcher::Event::InitApply(object) => listing.extend(cluster(&object)),
             watcher::Event::InitDone => {
                 fleet
                     .tell(Event::Clusters(std::mem::take(&mut listing)))
                     .await?
             }
             watcher::Event::Apply(object) => {
-                if let Some(seen) = cluster(object) {
+                if let Some(seen) = cluster(&object) {
                     fleet.tell(Event::Cluster(Box::new(seen))).await?;
                 }
             }
@@ -142,7 +142,7 @@ fn guarded<K: Resource>(
 }
 
 /// Reads a Segment; `None` where it has no usable name, which the API server does not let happen.
-pub fn segment(object: DynamicObject) -> Option<WatchedSegment> {
+pub fn segment(object: &DynamicObject) -> Option<WatchedSegment> {
     let metadata = object.metadata.clone();
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let name = metadata.name.as_deref().unwrap_or_default();
@@ -154,7 +154,7 @@ pub fn segment(object: DynamicObject) -> Option<WatchedSegment> {
         }
     };
     let uid: Uid = metadata.uid.as_deref()?.parse().ok()?;
-    let read = serde_json::to_value(&object).and_then(serde_json::from_value::<Segment>);
+    let read = serde_json::to_value(object).and_then(serde_json::from_value::<Segment>);
     let (parsed, status) = match read {
         Ok(mut segment) => {
             let status = segment.status.take();
@@ -188,9 +188,9 @@ pub fn segment(object: DynamicObject) -> Option<WatchedSegment> {
 }
 
 /// Reads a Cluster; `None` (and a line in the log) where it can't be, and then what was known of it stands.
-pub fn cluster(object: DynamicObject) -> Option<SeenCluster> {
+pub fn cluster(object: &DynamicObject) -> Option<SeenCluster> {
     let name = object.metadata.name.clone().unwrap_or_default();
-    let cluster: Cluster = match serde_json::to_value(&object).and_then(serde_json::from_value) {
+    let cluster: Cluster = match serde_json::to_value(object).and_then(serde_json::from_value) {
         Ok(cluster) => cluster,
         Err(error) => {
             tracing::warn!(cluster = name, %error, "a Cluster can't be read; what was known of it stands");

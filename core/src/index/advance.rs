@@ -143,9 +143,11 @@ impl FleetIndex {
                     at: now,
                 });
         }
-        if member.entry.as_ref().is_none_or(|old| old.id() != expected) {
+        let before = member.expected.replace(expected);
+        if before != Some(expected) {
             // Labels of the cluster, or modes, changed what it shall hold: under the released revision, at once.
-            if let Some(released) = &mut member.released
+            if before.is_some()
+                && let Some(released) = &mut member.released
                 && member.held != Some(expected)
             {
                 released.at = now;

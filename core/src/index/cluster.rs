@@ -26,6 +26,10 @@ pub struct ClusterState {
     pub last_heard: Option<Timestamp>,
     /// What it holds is known to this process.
     pub inventory_known: bool,
+    /// Its store is whole. While it is damaged, an inventory shows what is held, but never what is not.
+    pub store_known: bool,
+    /// It has said how it is since this process started.
+    pub health_known: bool,
     /// What it holds, unknown entries included.
     pub held: Holdings,
     /// Names of held entries that no Segment here asks for.
@@ -61,6 +65,8 @@ impl ClusterState {
             since: None,
             last_heard: None,
             inventory_known: false,
+            store_known: true,
+            health_known: false,
             held: Holdings::new(),
             orphan_names: BTreeMap::new(),
             segments: BTreeSet::new(),
@@ -83,6 +89,11 @@ impl ClusterState {
     /// This process has all that the cluster has to say: inventory and reports.
     pub fn has_answered(&self) -> bool {
         self.inventory_known && !self.reports_pending
+    }
+
+    /// What is not in `held` is not there: the inventory is known, and whole.
+    pub fn lack_is_known(&self) -> bool {
+        self.inventory_known && self.store_known
     }
 
     /// No stream for longer than the limit, or none at all since the hub's start.

@@ -10,6 +10,14 @@ impl FleetIndex {
     /// What a cluster shall hold for one key; `None` where the hub does not know the key there: what it holds is kept.
     pub fn desired(&self, name: &ClusterName, hash: KeyHash) -> Option<Desired> {
         let key = self.keys.get(&hash)?;
+        // A cluster without access gets no orders at all.
+        if self
+            .clusters
+            .get(name)
+            .is_some_and(|cluster| cluster.view.access != segment_crds::Access::Accepted)
+        {
+            return Some(Desired::Keep);
+        }
         let member = self
             .segments
             .get(key)
@@ -88,7 +96,7 @@ impl FleetIndex {
                 Some(good) if leaving.verified => Desired::Remove(RemoveOrder {
                     uid: segment.uid,
                     number: OrderNumber {
-                        generation: segment.generation,
+                        generation: good.parsed.generation,
                         order: 0,
                     },
                     removal: good.removal,

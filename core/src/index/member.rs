@@ -37,6 +37,8 @@ pub struct Member {
     pub ordered: bool,
     /// What the cluster shall hold, once the newest revision is released to it.
     pub entry: Option<Arc<Entry>>,
+    /// The id of that entry when it was last made; it outlives `entry`, which is made anew whenever it may have changed.
+    pub expected: Option<EntryId>,
     /// What the cluster holds, by its own word.
     pub held: Option<EntryId>,
     /// What it last said about it.
@@ -60,6 +62,7 @@ impl Member {
             released: None,
             ordered: false,
             entry: None,
+            expected: None,
             held: None,
             report: None,
             findings: Vec::new(),

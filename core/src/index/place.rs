@@ -46,6 +46,14 @@ impl FleetIndex {
             // A namesake took its place while nobody looked. What clusters hold of the old one is taken over in place.
             changed.extend(self.drop_segment(&key));
         }
+        if self.segments.get(&key).is_some_and(|old| {
+            (old.generation, old.deleting, old.finalizer)
+                == (seen.generation, seen.deleting, seen.finalizer)
+                && old.labels == seen.labels
+        }) {
+            // Only its status, or what is nobody's business here, has changed.
+            return changed;
+        }
         changed.segments.insert(key.clone());
         self.keys.insert(hash, key.clone());
         let version = self.bump();
@@ -169,6 +177,11 @@ impl FleetIndex {
         cluster.version = version;
         if same {
             return changed;
+        }
+        for tombstone in self.tombstones.values() {
+            if tombstone.clusters.contains(&name) {
+                changed.desired(&name, tombstone.key.hash());
+            }
         }
         for key in self.segments.keys().cloned().collect::<Vec<_>>() {
             if self.place_member(&key, &name, now, &mut changed) {

@@ -1,6 +1,6 @@
 //! What streams tell: who is connected, what is held, what was done.
 
-use super::{Changed, FleetIndex};
+use super::{Changed, ClusterState, FleetIndex};
 use crate::assignment::{EntryId, Holdings};
 use crate::ids::{ClusterName, KeyHash, SegmentKey, Uid};
 use crate::report::{Report, State};
@@ -25,6 +25,8 @@ impl FleetIndex {
         if cluster.session.is_some_and(|newest| newest > session) {
             return changed;
         }
+        // What was ordered of it before it went away has its time anew: silence is no failure.
+        let away_since = cluster.since.filter(|_| cluster.session.is_none());
         cluster.session = Some(session);
         cluster.since = Some(now);
         cluster.last_heard = Some(now);
@@ -34,13 +36,40 @@ impl FleetIndex {
             .kubernetes_version
             .clone_from(&hello.kubernetes_version);
         cluster.went_back = went_back;
+        cluster.store_known = hello.store_known;
         cluster.identity_conflict = None;
         cluster.reports_pending = cluster.reports != Some(hello.reports);
-        cluster.health = AgentHealth::default();
         cluster.version = version;
         changed.clusters.insert(name.clone());
+        if let Some(away_since) = away_since {
+            self.renew_deadlines(name, away_since, now);
+        }
         self.all_segments_of(name);
         changed
+    }
+
+    fn renew_deadlines(&mut self, name: &ClusterName, away_since: Timestamp, now: Timestamp) {
+        let limit = self.settings.strategy.progress_deadline;
+        let keys = self
+            .clusters
+            .get(name)
+            .map(|cluster| cluster.segments.clone());
+        for key in keys.into_iter().flatten() {
+            let Some(member) = self
+                .segments
+                .get_mut(&key)
+                .and_then(|s| s.members.get_mut(name))
+            else {
+                continue;
+            };
+            let confirmed = member.confirmed();
+            if let Some(released) = &mut member.released
+                && !confirmed
+                && away_since.duration_since(released.at) < limit
+            {
+                released.at = now;
+            }
+        }
     }
 
     /// A stream has ended. The end of an old stream changes nothing.
@@ -101,15 +130,22 @@ impl FleetIndex {
         for hash in touched {
             self.held_changed(name, hash, &mut changed);
         }
-        // Before the inventory, taints of new segments and tombstones were undecided: all of them are judged again.
-        for hash in self
-            .tombstones
-            .values()
-            .map(|t| t.key.hash())
-            .collect::<Vec<_>>()
+        // What a whole inventory does not have is gone: nobody owes its removal.
+        if self
+            .clusters
+            .get(name)
+            .is_some_and(ClusterState::lack_is_known)
         {
-            self.settle_tombstones(name, hash, &mut changed);
+            for hash in self
+                .tombstones
+                .values()
+                .map(|t| t.key.hash())
+                .collect::<Vec<_>>()
+            {
+                self.settle_tombstones(name, hash, &mut changed);
+            }
         }
+        // Before the inventory, taints and new segments were undecided: all of them are judged again.
         for key in self.segments.keys().cloned().collect::<Vec<_>>() {
             let undecided = self
                 .segments
@@ -289,6 +325,7 @@ impl FleetIndex {
             .filter(|c| c.session == Some(session))
         {
             cluster.health = health;
+            cluster.health_known = true;
             cluster.version = version;
             changed.clusters.insert(name.clone());
         }

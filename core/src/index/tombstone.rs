@@ -63,7 +63,7 @@ impl FleetIndex {
                         .members
                         .get(*name)
                         .is_some_and(|member| member.ordered);
-                    !cluster.inventory_known || cluster.held.contains_key(&hash) || ordered
+                    !cluster.lack_is_known() || cluster.held.contains_key(&hash) || ordered
                 })
                 .map(|(name, _)| name.clone())
                 .collect(),
@@ -86,6 +86,22 @@ impl FleetIndex {
         }
         self.tombstones.insert(tombstone.uid, tombstone);
         self.bump();
+        changed
+    }
+
+    /// Takes out what is owed to Clusters that do not exist (any more), and tells of tombstones with nobody left. Only
+    /// once all Clusters are listed: before that, none exists.
+    pub fn prune_tombstones(&mut self) -> Changed {
+        let mut changed = Changed::default();
+        for (uid, tombstone) in &mut self.tombstones {
+            let before = tombstone.clusters.len();
+            tombstone
+                .clusters
+                .retain(|name| self.clusters.contains_key(name));
+            if tombstone.clusters.len() != before || tombstone.clusters.is_empty() {
+                changed.tombstones.insert(*uid);
+            }
+        }
         changed
     }
 

@@ -378,7 +378,10 @@ impl AgentSync {
                 None => (Taken::Nothing, Persist::Behind),
                 // A namesake with another uid took the place of the one that goes.
                 Some(held) if held.assignment.uid != order.uid => (Taken::Nothing, Persist::Behind),
-                Some(held) if held.removing == Some(order.removal) => {
+                Some(held)
+                    if held.removing == Some(order.removal)
+                        && held.assignment.number == order.number =>
+                {
                     (Taken::Nothing, Persist::Behind)
                 }
                 Some(held) => {

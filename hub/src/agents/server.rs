@@ -18,7 +18,7 @@ use segment_runtime::audit::AuditResult;
 use segment_runtime::lease::LeaseState;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -34,6 +34,43 @@ const WINDOW: u32 = 256 * 1024;
 /// Header list of one request, bytes.
 const HEADERS: u32 = 16 * 1024;
 
+/// Streams by cluster: the newest that has said Hello counts, the one before it is told to go.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    last: AtomicU64,
+    newest: Mutex<HashMap<ClusterName, (u64, CancellationToken)>>,
+}
+
+impl Sessions {
+    fn next(&self) -> u64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A stream's Hello was accepted: an older one ends, and where a newer one is there already, this one does.
+    pub fn greeted(&self, cluster: &ClusterName, number: u64, replaced: &CancellationToken) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        match newest.get(cluster) {
+            Some((other, _)) if *other > number => replaced.cancel(),
+            _ => {
+                if let Some((_, old)) = newest.insert(cluster.clone(), (number, replaced.clone())) {
+                    old.cancel();
+                }
+            }
+        }
+    }
+
+    /// A stream has ended.
+    pub fn ended(&self, cluster: &ClusterName, number: u64) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if newest
+            .get(cluster)
+            .is_some_and(|(newest, _)| *newest == number)
+        {
+            newest.remove(cluster);
+        }
+    }
+}
+
 /// `SyncService`.
 #[derive(Debug)]
 pub struct Sync {
@@ -43,8 +80,7 @@ pub struct Sync {
     lease: watch::Receiver<LeaseState>,
     metrics: AgentsMetrics,
     tasks: Tasks,
-    sessions: AtomicU64,
-    newest: Mutex<HashMap<ClusterName, CancellationToken>>,
+    sessions: Arc<Sessions>,
 }
 
 impl Sync {
@@ -63,23 +99,8 @@ impl Sync {
             lease,
             metrics,
             tasks,
-            sessions: AtomicU64::new(1),
-            newest: Mutex::new(HashMap::new()),
+            sessions: Arc::default(),
         }
-    }
-
-    /// The newest stream of a cluster counts; the one before it is told to go.
-    fn replace(&self, cluster: &ClusterName) -> CancellationToken {
-        let token = CancellationToken::new();
-        let old = self
-            .newest
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(cluster.clone(), token.clone());
-        if let Some(old) = old {
-            old.cancel();
-        }
-        token
     }
 }
 
@@ -118,8 +139,9 @@ impl SyncService for Sync {
             })?;
         let (out, frames) = mpsc::channel(OUT_QUEUE);
         let session = Session {
-            number: self.sessions.fetch_add(1, Ordering::Relaxed),
-            replaced: self.replace(&leaf.cluster),
+            number: self.sessions.next(),
+            sessions: Arc::clone(&self.sessions),
+            replaced: CancellationToken::new(),
             leaf,
             gate: self.gate.clone(),
             fleet: self.fleet.clone(),

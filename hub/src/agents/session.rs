@@ -6,6 +6,7 @@
 
 use super::gate::Gate;
 use super::identity::LeafInfo;
+use super::server::Sessions;
 use crate::fleet::{Event, Fleet, FleetGone, Slots, StreamEvent};
 use crate::leader;
 use crate::metrics::AgentsMetrics;
@@ -21,6 +22,7 @@ use segment_runtime::{AuditLine, Tasks};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 
@@ -30,6 +32,8 @@ pub const OUT_QUEUE: usize = 4;
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 /// How long an agent may take for its Hello.
 const HELLO_LIMIT: Duration = Duration::from_secs(5);
+/// How long a stream may take to get on record.
+const RECORD_LIMIT: Duration = Duration::from_secs(10);
 /// How often a live stream's identity is judged again: revocation closes it within 5 s.
 const JUDGE_PERIOD: Duration = Duration::from_secs(2);
 /// A stream that ends with its hub dials again after this much, at random up to it.
@@ -52,6 +56,8 @@ pub struct Session {
     pub lease: watch::Receiver<LeaseState>,
     /// Counters.
     pub metrics: AgentsMetrics,
+    /// Which stream of a cluster counts.
+    pub sessions: Arc<Sessions>,
     /// A newer stream of the same cluster ends this one.
     pub replaced: CancellationToken,
     /// The process' end.
@@ -109,6 +115,7 @@ impl Session {
                     tokio::time::timeout(SEND_LIMIT, out.send(Ok(hub_frame_to_wire(frame)))).await;
             }
         }
+        self.sessions.ended(&cluster, self.number);
         let ended = Event::Stream {
             cluster,
             session: self.number,
@@ -134,20 +141,15 @@ impl Session {
         let life = self.leaf.not_after.duration_since(Timestamp::now());
         let ends = tokio::time::sleep(Duration::try_from(life).unwrap_or(Duration::ZERO));
         tokio::pin!(ends);
+        let mut known = false;
+        let opened = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return Err(End::Goodbye("the hub is stopping")),
                 () = self.replaced.cancelled() => return Err(End::Goodbye("a newer stream of this cluster is open")),
                 () = &mut ends => return Err(End::Goodbye("the certificate of this stream has ended")),
-                changes = slots.take() => {
-                    let outputs = {
-                        let memory = self.memory.borrow().clone();
-                        sync.on_desired(changes, &memory)
-                    };
-                    self.carry_out(outputs, &slots, out).await?;
-                }
-                frame = frames.message() => self.take(&mut sync, frame, &slots, out).await?,
+                // Before the rest: an agent that floods the hub must not outlive its revocation.
                 _ = judge.tick() => {
                     self.gate.still_good(&self.leaf).map_err(End::Closed)?;
                     if self.memory.borrow().fence.era != era {
@@ -156,9 +158,36 @@ impl Session {
                     if !leader::leads(&self.lease) {
                         return Err(End::Goodbye("this hub no longer leads"));
                     }
+                    self.on_record(&mut known, opened)?;
                 }
+                changes = slots.take() => {
+                    let outputs = {
+                        let memory = self.memory.borrow().clone();
+                        sync.on_desired(changes, &memory)
+                    };
+                    self.carry_out(outputs, &slots, out).await?;
+                }
+                frame = frames.message() => self.take(&mut sync, frame, &slots, out).await?,
             }
         }
+    }
+
+    /// Whether the index still knows this stream: a Cluster that was deleted and made again does not.
+    fn on_record(&self, known: &mut bool, opened: Instant) -> Result<(), End> {
+        let cluster = &self.leaf.cluster;
+        let newest = self
+            .fleet
+            .index()
+            .clusters()
+            .get(cluster)
+            .and_then(|cluster| cluster.session);
+        *known |= newest == Some(self.number);
+        if newest != Some(self.number) && (*known || opened.elapsed() > RECORD_LIMIT) {
+            return Err(End::Goodbye(
+                "this stream is not the one on record: begin anew",
+            ));
+        }
+        Ok(())
     }
 
     async fn take(
@@ -202,7 +231,11 @@ impl Session {
                     self.send(frame, out).await?;
                     continue;
                 }
-                Output::Greeted(hello) => StreamEvent::Greeted(hello, went_back.clone()),
+                Output::Greeted(hello) => {
+                    self.sessions
+                        .greeted(&self.leaf.cluster, self.number, &self.replaced);
+                    StreamEvent::Greeted(hello, went_back.clone())
+                }
                 Output::Inventory(held) => StreamEvent::Inventory(held, Arc::clone(slots)),
                 Output::Names(names) => StreamEvent::Names(names),
                 Output::Acked(acks) => StreamEvent::Acked(acks),

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client, Resource as _};
 use segment_core::ids::{Revision, SegmentKey, Uid};
-use segment_core::names::{LABEL_SEGMENT_HASH, MANAGER_HUB};
+use segment_core::names::{LABEL_REVISION, LABEL_SEGMENT_HASH, MANAGER_HUB};
 use segment_crds::Segment;
 use segment_runtime::{ApiError, backoff};
 use std::collections::BTreeMap;
@@ -72,14 +72,22 @@ pub async fn list(
 /// # Errors
 /// When the API server refuses or does not answer.
 pub async fn keep(client: &Client, new: &StoredRevision) -> Result<(), ApiError> {
-    let name = format!("{}-{}", trimmed(new.key.name.as_str()), new.revision);
+    // Generation and uid are in the name: the same revision comes again after an edit and its undo, or under a namesake.
+    let uid = new.uid.to_string();
+    let name = format!(
+        "{}-{}-{}-{}",
+        trimmed(new.key.name.as_str()),
+        new.revision,
+        uid.get(..8).unwrap_or_default(),
+        new.generation
+    );
     let object = ControllerRevision {
         metadata: ObjectMeta {
             name: Some(name.clone()),
-            labels: Some(BTreeMap::from([(
-                LABEL_SEGMENT_HASH.to_owned(),
-                label_of(&new.key),
-            )])),
+            labels: Some(BTreeMap::from([
+                (LABEL_SEGMENT_HASH.to_owned(), label_of(&new.key)),
+                (LABEL_REVISION.to_owned(), new.revision.to_string()),
+            ])),
             owner_references: Some(vec![OwnerReference {
                 api_version: Segment::api_version(&()).into_owned(),
                 kind: Segment::kind(&()).into_owned(),
@@ -112,7 +120,22 @@ pub async fn keep(client: &Client, new: &StoredRevision) -> Result<(), ApiError>
         Err(error) => return Err(error),
     }
     let all = list(client, &new.key, new.uid).await?;
-    for old in all.iter().rev().skip(HISTORY_LIMIT) {
+    // Of one revision the newest generation is enough; of the rest, the newest few.
+    let (same, others): (Vec<_>, Vec<_>) = all
+        .iter()
+        .rev()
+        .filter(|old| old.revision < new.generation)
+        .partition(|old| {
+            old.metadata
+                .labels
+                .as_ref()
+                .and_then(|labels| labels.get(LABEL_REVISION))
+                == Some(&new.revision.to_string())
+        });
+    for old in same
+        .into_iter()
+        .chain(others.into_iter().skip(HISTORY_LIMIT - 1))
+    {
         let Some(name) = &old.metadata.name else {
             continue;
         };
