@@ -556,7 +556,10 @@ impl FleetTask {
                 finalizers,
             });
         }
-        let after = index.segments().get(&key).and_then(|s| s.revision());
+        let after = index
+            .segments()
+            .get(&key)
+            .and_then(segment_core::index::SegmentState::revision);
         match (parsed, after) {
             // Each accepted generation, and not only each revision: the last good spec stands whole, selector included.
             (Some(parsed), Some(revision)) if before != Some((revision, parsed.generation)) => {

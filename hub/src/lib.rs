@@ -19,3 +19,4 @@ pub mod users;
 
 pub mod handle;
 pub mod metrics;
+pub mod server_certificate;

@@ -7,7 +7,10 @@ use segment_hub::config::Config;
 fn main() -> std::process::ExitCode {
     let args = Args::parse();
     if let Err(error) = segment_runtime::log::init(&args.log) {
-        eprintln!("segment-hub: {error}");
+        #[allow(clippy::print_stderr, reason = "there is no log yet")]
+        {
+            eprintln!("segment-hub: {error}");
+        }
         return std::process::ExitCode::from(2);
     }
     let outcome = Config::new(args, std::env::vars())

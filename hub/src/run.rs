@@ -11,7 +11,7 @@ use crate::agents::tls::{AcceptLimits, AgentVerifier, incoming, server_config};
 use crate::config::Config;
 use crate::effects::Effects;
 use crate::enrolment::CertificateAuthority;
-use crate::fleet::fleet;
+use crate::fleet::{Fleet, fleet};
 use crate::handle::HubHandle;
 use crate::leader::{self, Term};
 use crate::metrics::{AgentsMetrics, FleetMetrics, StatusMetrics};
@@ -21,29 +21,25 @@ use crate::store::enrolment::EnrolmentStore;
 use crate::store::secret::StoredSecret;
 use crate::store::tombstones::Tombstones;
 use crate::store::{identity, info};
-use crate::{users, watch};
+use crate::{server_certificate, users, watch};
 use anyhow::{Context, anyhow};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use prometheus_client::registry::Registry;
 use segment_core::fence::HubMemory;
-use segment_core::ids::InstanceId;
+use segment_core::ids::{HubId, InstanceId};
 use segment_core::index::FleetIndex;
 use segment_core::names;
 use segment_runtime::Tasks;
 use segment_runtime::admin::{AdminServer, Readiness, ReadyHandle};
-use segment_runtime::backoff::Backoff;
 use segment_runtime::lease::{Held, Identity, LeaseParams, LeaseState};
 use segment_runtime::shutdown::Signals;
-use segment_runtime::tls::{ReloadingKey, certified_key};
+use segment_runtime::tls::ReloadingKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
-
-/// Life of the hub's own server certificates; made anew at half of it.
-const SERVER_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Runs the hub until a signal or the first part that fails.
 ///
@@ -186,46 +182,22 @@ async fn lead(
         names::HUB_ENROLMENT_SECRET,
     ))
     .await?;
-    let tombstones = Tombstones::new(client.clone(), &namespace);
-    let buried = tombstones
-        .list()
-        .await
-        .context("tombstones can't be listed")?;
-    let index = FleetIndex::new(
-        identity.hub_id.clone(),
-        config.defaults.clone(),
-        config.settings,
-        now,
-    );
-    let (task, mut ends) = fleet(index, buried, metrics.fleet);
-    tasks.spawn("fleet", task.run(tasks.shutdown_token()));
-    let effects = Effects {
-        client: client.clone(),
-        tombstones,
-        fleet: ends.fleet.clone(),
-        defaults: config.defaults.clone(),
-        one_tombstone: Arc::default(),
-    };
-    tasks.spawn(
-        "effects",
-        effects.run(ends.effects, tasks.clone(), tasks.shutdown_token()),
-    );
-    let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), metrics.status);
-    tasks.spawn("status", writer.run(ends.status, tasks.shutdown_token()));
-    let segments = watch::segments(client.clone(), ends.fleet.clone());
-    tasks.spawn("watch segments", until(tasks.shutdown_token(), segments));
-    let clusters = watch::clusters(client.clone(), ends.fleet.clone());
-    tasks.spawn("watch clusters", until(tasks.shutdown_token(), clusters));
-    tokio::select! {
-        () = tasks.shutdown_token().cancelled_owned() => return Ok(()),
-        listed = ends.listed.wait_for(|listed| *listed) => { listed.context("the fleet task has ended")?; }
-    }
+    let fleet = start_fleet(
+        &config,
+        &client,
+        &identity.hub_id,
+        metrics.fleet,
+        metrics.status,
+        tasks,
+    )
+    .await?;
+    let Some(fleet) = fleet else { return Ok(()) };
 
-    let key = server_key(&config, &authority)?;
+    let key = server_certificate::server_key(&config, &authority)?;
     let gate = Gate {
         hub: identity.hub_id.clone(),
         book: book.clone(),
-        fleet: ends.fleet.clone(),
+        fleet: fleet.clone(),
     };
     serve_agents(
         &config,
@@ -243,7 +215,7 @@ async fn lead(
         hub: identity.hub_id.clone(),
         pod: config.args.listen.pod_name.clone(),
         client: client.clone(),
-        fleet: ends.fleet.clone(),
+        fleet,
         book,
         authority: Arc::clone(&authority),
         agents_address: config.agents_address.clone(),
@@ -260,24 +232,80 @@ async fn lead(
     .await?;
     tasks.spawn(
         "server certificates",
-        renew_server_key(
+        server_certificate::renew(
             config.clone(),
             Arc::clone(&authority),
             key,
             tasks.shutdown_token(),
         ),
     );
+    make_known(&config, &client, &authority, &identity.hub_id).await?;
+    ready.ready();
+    Ok(())
+}
+
+/// Writes where the hub is, for `segctl`.
+async fn make_known(
+    config: &Config,
+    client: &kube::Client,
+    authority: &CertificateAuthority,
+    hub: &HubId,
+) -> anyhow::Result<()> {
     let facts = BTreeMap::from([
         ("agents".to_owned(), config.agents_address.clone()),
         ("users".to_owned(), config.users_address.clone()),
         ("ca.crt".to_owned(), authority.root_pem().to_owned()),
-        ("hubId".to_owned(), identity.hub_id.to_string()),
+        ("hubId".to_owned(), hub.to_string()),
     ]);
-    info::write(&client, &facts)
+    info::write(client, &facts)
         .await
-        .context("where the hub is can't be made known")?;
-    ready.ready();
-    Ok(())
+        .context("where the hub is can't be made known")
+}
+
+/// Starts what owns and feeds the fleet index, and waits until every list is complete. `None` at a shutdown.
+async fn start_fleet(
+    config: &Config,
+    client: &kube::Client,
+    hub: &HubId,
+    fleet_metrics: FleetMetrics,
+    status_metrics: StatusMetrics,
+    tasks: &Tasks,
+) -> anyhow::Result<Option<Fleet>> {
+    let tombstones = Tombstones::new(client.clone(), &config.args.listen.namespace);
+    let buried = tombstones
+        .list()
+        .await
+        .context("tombstones can't be listed")?;
+    let index = FleetIndex::new(
+        hub.clone(),
+        config.defaults.clone(),
+        config.settings,
+        Timestamp::now(),
+    );
+    let (task, mut ends) = fleet(index, buried, fleet_metrics);
+    tasks.spawn("fleet", task.run(tasks.shutdown_token()));
+    let effects = Effects {
+        client: client.clone(),
+        tombstones,
+        fleet: ends.fleet.clone(),
+        defaults: config.defaults.clone(),
+        one_tombstone: Arc::default(),
+    };
+    tasks.spawn(
+        "effects",
+        effects.run(ends.effects, tasks.clone(), tasks.shutdown_token()),
+    );
+    let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), status_metrics);
+    tasks.spawn("status", writer.run(ends.status, tasks.shutdown_token()));
+    let segments = watch::segments(client.clone(), ends.fleet.clone());
+    tasks.spawn("watch segments", until(tasks.shutdown_token(), segments));
+    let clusters = watch::clusters(client.clone(), ends.fleet.clone());
+    tasks.spawn("watch clusters", until(tasks.shutdown_token(), clusters));
+    tokio::select! {
+        () = tasks.shutdown_token().cancelled_owned() => return Ok(None),
+        listed = ends.listed.wait_for(|listed| *listed) => { listed.context("the fleet task has ended")?; }
+    }
+    Ok(Some(ends.fleet))
 }
 
 /// A task that knows no end of its own, until the shutdown.
@@ -343,58 +371,4 @@ async fn serve_agents(
         serve(sync, enrolment, connections, tasks.shutdown_token()),
     );
     Ok(())
-}
-
-fn server_key(
-    config: &Config,
-    authority: &CertificateAuthority,
-) -> anyhow::Result<Arc<ReloadingKey>> {
-    let key = ReloadingKey::empty();
-    issue_server_key(config, authority, &key)?;
-    Ok(Arc::new(key))
-}
-
-fn issue_server_key(
-    config: &Config,
-    authority: &CertificateAuthority,
-    key: &ReloadingKey,
-) -> anyhow::Result<()> {
-    let issued = authority.issue_server(&config.server_names(), Timestamp::now(), SERVER_LIFE)?;
-    let private = issued
-        .key_pem
-        .as_deref()
-        .ok_or_else(|| anyhow!("a server certificate without a key"))?;
-    key.replace(certified_key(
-        issued.chain_pem.as_bytes(),
-        private.as_bytes(),
-    )?);
-    Ok(())
-}
-
-/// Makes the server certificate anew at half its life, without a restart.
-async fn renew_server_key(
-    config: Config,
-    authority: Arc<CertificateAuthority>,
-    key: Arc<ReloadingKey>,
-    shutdown: CancellationToken,
-) {
-    let half = Duration::try_from(SERVER_LIFE / 2).unwrap_or(Duration::from_secs(86_400));
-    let mut pause = Backoff::api();
-    let mut wait = half;
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-        wait = match issue_server_key(&config, &authority, &key) {
-            Ok(()) => {
-                pause.reset();
-                half
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the server certificate was not made anew; tried again");
-                pause.delay(None)
-            }
-        };
-    }
 }

@@ -59,7 +59,7 @@ pub async fn segments(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
             watcher::Event::InitDone => {
                 fleet
                     .tell(Event::Segments(std::mem::take(&mut listing)))
-                    .await?
+                    .await?;
             }
             watcher::Event::Apply(object) => {
                 if let Some(watched) = segment(&object) {
@@ -93,7 +93,7 @@ pub async fn clusters(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
             watcher::Event::InitDone => {
                 fleet
                     .tell(Event::Clusters(std::mem::take(&mut listing)))
-                    .await?
+                    .await?;
             }
             watcher::Event::Apply(object) => {
                 if let Some(seen) = cluster(&object) {

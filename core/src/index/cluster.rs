@@ -9,6 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One cluster.
 #[derive(Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, learned at another moment"
+)]
 pub struct ClusterState {
     /// Labels, annotations, taints, access: what admins wrote.
     pub view: ClusterView,

@@ -99,7 +99,7 @@ impl Session {
             .unwrap_or(End::Left);
         match end {
             End::Left => {
-                tracing::info!(%cluster, session = self.number, "stream ended by the agent")
+                tracing::info!(%cluster, session = self.number, "stream ended by the agent");
             }
             End::Closed(status) => {
                 tracing::info!(%cluster, session = self.number, reason = status.message(), "stream closed");
