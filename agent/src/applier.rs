@@ -13,12 +13,14 @@ use crate::policy::PolicyState;
 use crate::shared::Shared;
 use calls::Found;
 use jiff::Timestamp;
-use segment_core::admit::{Refusal, admit, admit_namespace, admit_one_more};
+use segment_core::admit::{
+    Refusal, admit, admit_hold, admit_namespace, admit_one_more, admitted_adoption,
+};
 use segment_core::apply::{
     Facts, Failure, Order, Outcome, Place, Record, Settings, Step, failed, held_place,
     is_missing_right, plan, target,
 };
-use segment_core::assignment::{Entry, Owner};
+use segment_core::assignment::{Adoption, Entry, Owner};
 use segment_core::ids::KeyHash;
 use segment_core::report::Report;
 use segment_runtime::error::ApiError;
@@ -159,18 +161,20 @@ impl Applier {
         let assignment = &entry.assignment;
         let place = held_place(entry, record, None);
         let state = outcome.state;
-        let news = self.shared.reports.set(Report {
-            key,
-            uid: assignment.uid,
-            revision: assignment.revision,
-            digest: assignment.rendered.digest(),
-            state,
-            reason: outcome.reason,
-            message: outcome.message,
-            since: now,
-            corrections: record.corrections,
-            drifted_by: record.drifted_by.clone(),
-            runs: self.shared.cache.runs(&place, now),
+        let news = self.shared.reports.update(key, |_| {
+            Some(Report {
+                key,
+                uid: assignment.uid,
+                revision: assignment.revision,
+                digest: assignment.rendered.digest(),
+                state,
+                reason: outcome.reason,
+                message: outcome.message,
+                since: now,
+                corrections: record.corrections,
+                drifted_by: record.drifted_by.clone(),
+                runs: self.shared.cache.runs(&place, now),
+            })
         });
         if news {
             tracing::debug!(segment = %assignment.key, state = state.as_str(), "reported");
@@ -196,7 +200,13 @@ impl Applier {
         Order {
             entry,
             owner,
-            verdict: judged(&|policy| admit(policy, entry.assignment.rendered.template(), from)),
+            verdict: judged(&|policy| {
+                admit(policy, entry.assignment.rendered.template(), from)?;
+                admit_hold(policy, entry.controls.hold.as_ref(), Timestamp::now())
+            }),
+            adoption: policy.as_ref().map_or(Adoption::Never, |policy| {
+                admitted_adoption(policy, entry.assignment.modes.adoption)
+            }),
             room: judged(&|policy| {
                 admit_one_more(policy, self.shared.cache.count(owner.hub.as_str()))
             }),

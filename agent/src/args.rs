@@ -3,6 +3,7 @@
 //! In: flags and environment, read once. Out: [`Args`]. Law: every flag can be set in a Pod by a variable; every period
 //! of `Periods` is what the rules say by default. Not: checks that need two flags (`config.rs`).
 
+use segment_runtime::args::period;
 use segment_runtime::{AdminArgs, KubeArgs, LogArgs};
 use std::time::Duration;
 
@@ -145,20 +146,6 @@ pub struct PeriodArgs {
     pub lease_retry: Duration,
 }
 
-/// `10s`, `500ms`, `1h30m`, or a number of seconds.
-fn period(text: &str) -> Result<Duration, String> {
-    let parsed = match text.parse::<f64>() {
-        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => text
-            .parse::<jiff::SignedDuration>()
-            .ok()
-            .and_then(|duration| Duration::try_from(duration).ok()),
-    };
-    parsed
-        .filter(|period| !period.is_zero())
-        .ok_or_else(|| format!("{text:?} is no time such as 10s, 500ms or 1h30m"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,21 +155,6 @@ mod tests {
     fn periods_have_the_rules_defaults_and_can_be_shortened() {
         let args = Args::try_parse_from(["segment-agent", "--hub-address", "hub:8443"]).unwrap();
         assert_eq!(args.periods.finish_limit, Duration::from_hours(24));
-        for (text, expected) in [
-            ("500ms", Some(500)),
-            ("2", Some(2000)),
-            ("0.5", Some(500)),
-            ("1m", Some(60_000)),
-        ] {
-            assert_eq!(
-                period(text).ok(),
-                expected.map(Duration::from_millis),
-                "{text}"
-            );
-        }
-        for text in ["", "0", "-1", "soon", "1 parsec"] {
-            assert!(period(text).is_err(), "{text}");
-        }
     }
 
     #[test]

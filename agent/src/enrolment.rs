@@ -49,6 +49,17 @@ pub enum EnrolmentError {
     Tls(#[source] TlsError),
 }
 
+impl EnrolmentError {
+    /// Whether the process has to end: someone else writes what it owns.
+    pub fn is_fatal(&self) -> bool {
+        match self {
+            Self::Identity(error) => error.is_fatal(),
+            Self::Store(error) => error.is_fatal(),
+            _ => false,
+        }
+    }
+}
+
 /// Joins with a token.
 ///
 /// # Errors

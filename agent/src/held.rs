@@ -6,9 +6,11 @@
 
 use crate::shared::Shared;
 use crate::store::format::{EntriesContent, Kind, StateContent, StoredEntry};
-use crate::store::{SHARD_MAX_BYTES, Store, StoreError, shard_of};
+use crate::store::{SHARD_MAX_BYTES, Store, StoreError, packed_len, shard_of};
+use segment_core::apply::Record;
+use segment_core::assignment::Entry;
 use segment_core::delta::Order;
-use segment_core::ids::{InstanceId, KeyHash, Uid};
+use segment_core::ids::{HubId, InstanceId, KeyHash, Uid};
 use segment_core::sync::agent::{About, AgentSync, Output};
 use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, Orders};
 use segment_proto::convert::frame::FromHub;
@@ -19,10 +21,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Events that wait for this task: frames are small in number, the rest is one per look.
 pub const EVENTS: usize = 256;
+
+/// Room for what is remembered of an entry: digests and times, which hardly shrink.
+const RECORD_BYTES: usize = 256;
+
+/// How long a removal waits for the store, and all other events with it.
+const STORE_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long workers have to end their looks after a signal.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -67,6 +76,8 @@ pub enum Event {
 pub struct Stream {
     /// Counts streams of this process.
     pub session: u64,
+    /// The hub that gave the certificate it is dialled with.
+    pub hub: HubId,
     /// Frames to send; what does not fit ends the stream.
     pub frames: mpsc::Sender<AgentFrame>,
     /// To end the stream: the reason and the least time before the next, in milliseconds.
@@ -106,6 +117,23 @@ pub struct Held {
     grown: BTreeMap<Kind, usize>,
     /// Numbers contents of shards: an older one never replaces a newer one.
     number: u64,
+}
+
+/// Refused because the store has no room for it.
+const STORE_FULL: &str = "StoreFull";
+/// Refused because the store can't be written for too long.
+const STORE_UNAVAILABLE: &str = "StoreUnavailable";
+
+fn refused_by_store(reason: &str, what: impl std::fmt::Display) -> AckVerdict {
+    let why = if reason == STORE_FULL {
+        "has no room for"
+    } else {
+        "can't be written with"
+    };
+    AckVerdict::Refused {
+        reason: reason.to_owned(),
+        message: format!("the agent's store {why} Segment {what}"),
+    }
 }
 
 impl Held {
@@ -153,7 +181,7 @@ impl Held {
     ) -> Result<(), StoreError> {
         if self.state.incomplete {
             // Before a damaged shard is written anew and looks whole.
-            self.write_now(Kind::State).await?;
+            self.write_now(Kind::State, None).await?;
         }
         let mut ticks = tokio::time::interval(flush);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -188,6 +216,7 @@ impl Held {
     async fn on(&mut self, event: Event) -> Result<(), StoreError> {
         let outputs = match event {
             Event::Connected(stream) => {
+                self.sync.joined(stream.hub.clone());
                 self.stream = Some(stream);
                 self.sync.connected(About {
                     cluster_uid: self.process.cluster_uid,
@@ -250,12 +279,26 @@ impl Held {
     }
 
     async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), StoreError> {
+        // Entries that the store did not take: nothing is done about them.
+        let mut not_stored: BTreeMap<KeyHash, &str> = BTreeMap::new();
         for output in outputs {
             match output {
+                Output::Send(AgentFrame::Acks(mut acks)) => {
+                    for ack in &mut acks {
+                        if let Some(reason) = not_stored.get(&ack.key) {
+                            ack.verdict = match self.sync.entries().get(&ack.key) {
+                                Some(entry) => refused_by_store(reason, &entry.assignment.key),
+                                None => refused_by_store(reason, ack.key),
+                            };
+                        }
+                    }
+                    self.send(AgentFrame::Acks(acks));
+                }
+                Output::Apply(key) if not_stored.contains_key(&key) => {}
                 Output::Send(frame) => self.send(frame),
                 Output::PersistFenceNow => {
                     self.learn_hub();
-                    self.write_now(Kind::State).await?;
+                    self.write_now(Kind::State, None).await?;
                 }
                 Output::PersistFence => self.state_dirty = true,
                 Output::PersistAllNow => {
@@ -266,10 +309,19 @@ impl Held {
                         .map(|key| shard_of(*key))
                         .collect();
                     for kind in kinds.into_iter().chain([Kind::State]) {
-                        self.write_now(kind).await?;
+                        self.write_now(kind, None).await?;
                     }
                 }
-                Output::PersistEntryNow(key) => self.write_now(shard_of(key)).await?,
+                Output::PersistEntryNow(key) => {
+                    let reason = self.write_now(shard_of(key), Some(STORE_PATIENCE)).await?;
+                    // One that is gone is gone: should the store still hold it, it is found to be gone again.
+                    if let Some(reason) = reason.filter(|_| self.sync.entries().contains_key(&key))
+                    {
+                        let before = self.shared.entry(key);
+                        self.sync.not_stored(key, before);
+                        not_stored.insert(key, reason);
+                    }
+                }
                 Output::PersistEntry(key) => {
                     self.dirty.insert(shard_of(key));
                 }
@@ -284,6 +336,13 @@ impl Held {
                     retry_after_ms,
                 } => self.close(reason, retry_after_ms),
             }
+        }
+        if not_stored
+            .values()
+            .any(|reason| *reason == STORE_UNAVAILABLE)
+        {
+            // The next Hello shows what is held, and it is ordered again.
+            self.close("the store can't be written".to_owned(), 0);
         }
         self.learn_hub();
         Ok(())
@@ -309,8 +368,8 @@ impl Held {
         }
     }
 
-    /// Leaves out orders that the store has no room for, and refuses them by name (rule 16). Sizes are estimates on the
-    /// safe side: templates shrink to less than half.
+    /// Leaves out orders that the store has no room for, and refuses them by name (rule 16). Each is counted as packed by
+    /// itself, with room for what will be remembered of it.
     fn within_budget(&mut self, mut orders: Orders, refused: &mut Vec<Ack>) -> Orders {
         orders.orders.retain(|order| {
             let Order::Put(entry) = order else {
@@ -318,15 +377,12 @@ impl Held {
             };
             let key = order.key();
             let kind = shard_of(key);
-            let held = self
-                .sync
-                .entries()
-                .get(&key)
-                .map_or(0, |held| held.assignment.rendered.bytes().len());
-            let more = entry.assignment.rendered.bytes().len().saturating_sub(held);
+            let needs = |entry: &Entry| packed_len(entry, Record::default()) + RECORD_BYTES;
+            let held = self.sync.entries().get(&key);
+            let more = needs(entry).saturating_sub(held.map_or(0, |held| needs(held)));
             let grown = self.grown.entry(kind).or_default();
             let coming = *grown + more;
-            let size = self.sizes.get(&kind).copied().unwrap_or_default() + coming / 2;
+            let size = self.sizes.get(&kind).copied().unwrap_or_default() + coming;
             if more == 0 || size <= SHARD_MAX_BYTES {
                 *grown = coming;
                 return true;
@@ -335,13 +391,7 @@ impl Held {
                 key,
                 uid: order.uid(),
                 number: order.number(),
-                verdict: AckVerdict::Refused {
-                    reason: "StoreFull".to_owned(),
-                    message: format!(
-                        "the agent's store has no room for Segment {}",
-                        entry.assignment.key
-                    ),
-                },
+                verdict: refused_by_store(STORE_FULL, &entry.assignment.key),
             });
             false
         });
@@ -377,8 +427,21 @@ impl Held {
         }
     }
 
-    /// Writes a shard, and tries until it is done: what follows may only be done then.
-    async fn write_now(&mut self, kind: Kind) -> Result<(), StoreError> {
+    /// What is to be written next is counted from now on.
+    fn count(&mut self, kind: Kind) {
+        let grown = self.grown.remove(&kind).unwrap_or_default();
+        *self.sizes.entry(kind).or_default() += grown;
+    }
+
+    /// Writes a shard, and tries until it is done (or patience ends): what follows may only be done then. Answers why it
+    /// is not done.
+    async fn write_now(
+        &mut self,
+        kind: Kind,
+        patience: Option<Duration>,
+    ) -> Result<Option<&'static str>, StoreError> {
+        let begun = Instant::now();
+        self.count(kind);
         let number = self.next_number();
         let state = (kind == Kind::State).then(|| self.state_content());
         let entries = self.entries_content(kind);
@@ -389,14 +452,27 @@ impl Held {
                 None => self.store.write(kind, &entries, number).await,
             };
             match result {
-                Err(error) if !error.is_fatal() && !self.tasks.is_shutting_down() => {
+                Err(error @ StoreError::TooLarge { .. }) => {
+                    if kind == Kind::State {
+                        return Err(error);
+                    }
+                    self.flushed(kind, Err(error))?;
+                    return Ok(Some(STORE_FULL));
+                }
+                Err(error)
+                    if !error.is_fatal()
+                        && !self.tasks.is_shutting_down()
+                        && patience.is_none_or(|patience| begun.elapsed() < patience) =>
+                {
                     self.complain(kind, &error);
                     tokio::time::sleep(backoff.delay(None)).await;
                 }
                 result => {
                     self.dirty.remove(&kind);
                     self.state_dirty &= kind != Kind::State;
-                    return self.flushed(kind, result);
+                    let reason = result.is_err().then_some(STORE_UNAVAILABLE);
+                    self.flushed(kind, result)?;
+                    return Ok(reason);
                 }
             }
         }
@@ -409,7 +485,6 @@ impl Held {
                 self.shared.health.store(&format!("{kind:?}"), None);
                 if bytes > 0 {
                     self.sizes.insert(kind, bytes);
-                    self.grown.remove(&kind);
                 }
                 Ok(())
             }
@@ -439,6 +514,7 @@ impl Held {
             return;
         };
         for kind in std::mem::take(&mut self.dirty) {
+            self.count(kind);
             let (content, number) = (self.entries_content(kind), self.next_number());
             let (store, sender) = (Arc::clone(&self.store), sender.clone());
             self.tasks.spawn_child("store", async move {
@@ -466,11 +542,13 @@ impl Held {
         let Some(hub) = self.shared.hub().filter(|_| self.state.incomplete) else {
             return;
         };
-        if self
-            .shared
-            .cache
-            .all_known(hub.as_str(), |key| self.sync.entries().contains_key(&key))
-        {
+        let policy = self.shared.policy.borrow().policy().cloned();
+        let all_known = policy.is_ok_and(|policy| {
+            let known = |key| self.sync.entries().contains_key(&key);
+            let cache = &self.shared.cache;
+            cache.all_known(hub.as_str(), policy.namespaces.keys(), known)
+        });
+        if all_known {
             tracing::info!(
                 "every CronJob of ours is covered by an entry again: the store is whole"
             );
@@ -483,6 +561,8 @@ impl Held {
                     .filter(|kind| matches!(kind, Kind::Entries(_))),
             );
             self.sync.is_whole_again();
+            // The next Hello says it.
+            self.close("the store is whole again".to_owned(), 0);
         }
     }
 

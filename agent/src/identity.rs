@@ -37,9 +37,19 @@ pub enum IdentityError {
     /// A name in it is none, or a key is missing.
     #[error("Secret {0} has no usable {1}: delete its data and join again")]
     Missing(&'static str, &'static str),
+    /// Someone else wrote it.
+    #[error("Secret {0} was written by someone else: another agent works here")]
+    Conflict(&'static str, #[source] ApiError),
     /// No key or signing request could be made.
     #[error("no key could be made")]
     Key(#[source] rcgen::Error),
+}
+
+impl IdentityError {
+    /// Whether the process has to end: what is stored is not what it knows.
+    pub fn is_fatal(&self) -> bool {
+        matches!(self, Self::Conflict(..))
+    }
 }
 
 /// Who this agent is.
@@ -75,6 +85,8 @@ pub struct IdentityStore {
     path: String,
     limit: Duration,
     object: Value,
+    /// Data of the last write, whose answer may have been lost.
+    tried: Value,
 }
 
 impl std::fmt::Debug for IdentityStore {
@@ -118,8 +130,14 @@ impl IdentityStore {
             client,
             path,
             limit,
+            tried: answer.body["data"].clone(),
             object: answer.body,
         })
+    }
+
+    /// The hub that gave the certificate.
+    pub fn hub(&self) -> Option<HubId> {
+        self.text(HUB)?.parse().ok()
     }
 
     fn text(&self, key: &str) -> Option<String> {
@@ -199,18 +217,45 @@ impl IdentityStore {
         &mut self,
         entries: [(&str, String); N],
     ) -> Result<(), IdentityError> {
+        let entries = entries.map(|(key, text)| (key.to_owned(), json!(STANDARD.encode(text))));
+        match self.put(&entries).await {
+            Err(error) if error.is_conflict() => {
+                self.refresh(error).await?;
+                self.put(&entries).await
+            }
+            result => result,
+        }
+        .map_err(|error| IdentityError::Api(SECRET, error))
+    }
+
+    async fn put(&mut self, entries: &[(String, Value)]) -> Result<(), ApiError> {
         let mut object = self.object.clone();
         let mut data = object["data"].as_object().cloned().unwrap_or_else(Map::new);
-        data.extend(entries.map(|(key, text)| (key.to_owned(), json!(STANDARD.encode(text)))));
+        data.extend(entries.iter().cloned());
         object["data"] = Value::Object(data);
         let options = WriteOptions {
             field_manager: Some(names::MANAGER_AGENT),
             ..WriteOptions::default()
         };
-        let answer = raw::put_json(&self.client, &self.path, options, &object, self.limit)
+        let answer = raw::put_json(&self.client, &self.path, options, &object, self.limit).await;
+        // A conflict says that it was not written; what else went wrong does not say it.
+        if !answer.as_ref().is_err_and(ApiError::is_conflict) {
+            self.tried = object["data"].take();
+        }
+        self.object = answer?.body;
+        Ok(())
+    }
+
+    /// After a conflict: somebody's label, or our own write whose answer was lost. Other data is another agent's.
+    async fn refresh(&mut self, conflict: ApiError) -> Result<(), IdentityError> {
+        let live = raw::get_json(&self.client, &self.path, self.limit)
             .await
             .map_err(|error| IdentityError::Api(SECRET, error))?;
-        self.object = answer.body;
+        let data = &live.body["data"];
+        if *data != self.object["data"] && *data != self.tried {
+            return Err(IdentityError::Conflict(SECRET, conflict));
+        }
+        self.object = live.body;
         Ok(())
     }
 }
@@ -233,4 +278,99 @@ fn validity(key: &CertifiedKey) -> Option<(Timestamp, Timestamp)> {
         time(&leaf.validity().not_before)?,
         time(&leaf.validity().not_after)?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{Method, Request, Response};
+    use http_body_util::BodyExt as _;
+    use kube::client::Body;
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    /// The Secret of an API server, which may lose the answer to a write.
+    #[derive(Clone)]
+    struct Server(Arc<Mutex<(Value, bool)>>);
+
+    impl Server {
+        fn new() -> Self {
+            let object = json!({"metadata": {"resourceVersion": "1"}});
+            Self(Arc::new(Mutex::new((object, false))))
+        }
+
+        fn change(&self, change: impl FnOnce(&mut Value)) {
+            let object = &mut self.0.lock().unwrap().0;
+            let version: u64 = object["metadata"]["resourceVersion"]
+                .as_str()
+                .and_then(|version| version.parse().ok())
+                .unwrap();
+            change(object);
+            object["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        }
+
+        fn text(&self, key: &str) -> String {
+            let text = self.0.lock().unwrap().0["data"][key].clone();
+            String::from_utf8(STANDARD.decode(text.as_str().unwrap()).unwrap()).unwrap()
+        }
+
+        async fn open(&self) -> IdentityStore {
+            let server = self.clone();
+            let service = tower::service_fn(move |request: Request<Body>| {
+                let server = server.clone();
+                async move { Ok::<_, Infallible>(server.answer(request).await) }
+            });
+            let client = kube::Client::new(service, "default");
+            let namespace = Namespace::new("a").unwrap();
+            IdentityStore::open(client, &namespace, Duration::from_secs(1))
+                .await
+                .unwrap()
+        }
+
+        async fn answer(&self, request: Request<Body>) -> Response<Body> {
+            let method = request.method().clone();
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            let reply = |code: u16, body: &Value| {
+                let body = Body::from(body.to_string().into_bytes());
+                Response::builder().status(code).body(body).unwrap()
+            };
+            if method == Method::GET {
+                return reply(200, &self.0.lock().unwrap().0);
+            }
+            let new: Value = serde_json::from_slice(&body).unwrap();
+            let status = |code: u16| json!({"kind": "Status", "code": code, "reason": "Conflict", "status": "Failure"});
+            if new["metadata"]["resourceVersion"]
+                != self.0.lock().unwrap().0["metadata"]["resourceVersion"]
+            {
+                return reply(409, &status(409));
+            }
+            self.change(|object| *object = new);
+            let (object, loses) = &mut *self.0.lock().unwrap();
+            if std::mem::take(loses) {
+                return reply(504, &status(504));
+            }
+            reply(200, object)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_touch_or_a_lost_answer_stops_no_renewal_and_other_data_ends_the_process() {
+        let server = Server::new();
+        let mut store = server.open().await;
+        let chain = |text: &str| [(CHAIN, text.to_owned())];
+        store.write(chain("first")).await.unwrap();
+
+        server.change(|object| object["metadata"]["labels"] = json!({"touched": "yes"}));
+        store.write(chain("second")).await.unwrap();
+        assert_eq!(server.text(CHAIN), "second");
+
+        server.0.lock().unwrap().1 = true;
+        assert!(!store.write(chain("third")).await.unwrap_err().is_fatal());
+        store.write(chain("fourth")).await.unwrap();
+        assert_eq!(server.text(CHAIN), "fourth");
+
+        server.change(|object| object["data"][CHAIN] = json!(STANDARD.encode("theirs")));
+        assert!(store.write(chain("fifth")).await.unwrap_err().is_fatal());
+        assert_eq!(server.text(CHAIN), "theirs");
+    }
 }

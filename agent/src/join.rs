@@ -9,7 +9,7 @@ use crate::enrolment::{EnrolmentError, enrol, renew, renewal_due};
 use crate::identity::{Enrolled, IdentityStore};
 use crate::store::Store;
 use jiff::Timestamp;
-use segment_core::ids::Uid;
+use segment_core::ids::{HubId, Uid};
 use segment_runtime::backoff::Backoff;
 use segment_runtime::tasks::with_causes;
 use segment_runtime::tls::{self, ReloadingKey, ReloadingRoots, TlsError};
@@ -18,6 +18,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// The identity can't be kept: the process has to end.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// TLS can't use what is stored.
+    #[error("the stored identity can't be used")]
+    Tls(#[from] TlsError),
+    /// Someone else writes it.
+    #[error("the identity can't be kept")]
+    Enrolment(#[source] EnrolmentError),
+}
+
 /// An identity to dial with.
 #[derive(Clone, Debug)]
 pub struct Joined {
@@ -25,6 +36,8 @@ pub struct Joined {
     pub tls: Arc<rustls::ClientConfig>,
     /// End of the certificate.
     pub not_after: Timestamp,
+    /// The hub that gave it.
+    pub hub: HubId,
 }
 
 /// Keys and roots as the connections see them.
@@ -53,6 +66,7 @@ impl Live {
         joined.send_replace(Some(Joined {
             tls: Arc::clone(&self.tls),
             not_after: enrolled.not_after,
+            hub: enrolled.hub.clone(),
         }));
     }
 }
@@ -76,13 +90,13 @@ impl Join {
     /// Joins if need be, and renews until the end.
     ///
     /// # Errors
-    /// When what is stored can't be used by TLS.
+    /// When what is stored can't be used by TLS, or someone else writes it.
     pub async fn run(
         mut self,
         joined: watch::Sender<Option<Joined>>,
         stop: CancellationToken,
-    ) -> Result<(), TlsError> {
-        let Some(mut enrolled) = self.first(&stop).await else {
+    ) -> Result<(), JoinError> {
+        let Some(mut enrolled) = self.first(&stop).await? else {
             return Ok(());
         };
         let live = Live::new(&enrolled)?;
@@ -125,6 +139,7 @@ impl Join {
                     backoff = self.backoff();
                     wait = renewal_due(&enrolled, Timestamp::now());
                 }
+                Err(error) if error.is_fatal() => return Err(JoinError::Enrolment(error)),
                 Err(error) => {
                     tracing::warn!(error = with_causes(&error), not_after = %enrolled.not_after, "certificate not renewed");
                     wait = backoff.delay(None);
@@ -141,30 +156,34 @@ impl Join {
     }
 
     /// The stored identity, else one that is got with the token; `None` at the end of the process.
-    async fn first(&mut self, stop: &CancellationToken) -> Option<Enrolled> {
+    ///
+    /// # Errors
+    /// When someone else writes what is stored.
+    async fn first(&mut self, stop: &CancellationToken) -> Result<Option<Enrolled>, JoinError> {
         let mut backoff = self.backoff();
         loop {
             let error = match self.identity.enrolled() {
-                Ok(Some(enrolled)) => return Some(enrolled),
+                Ok(Some(enrolled)) => return Ok(Some(enrolled)),
                 Err(error) => with_causes(&error),
                 Ok(None) if self.config.token.is_none() => {
                     "this cluster has not joined: give --join-token, as `segctl cluster join` prints it".to_owned()
                 }
                 Ok(None) => match tokio::select! {
-                    () = stop.cancelled() => return None,
+                    () = stop.cancelled() => return Ok(None),
                     enrolled = self.enrol() => enrolled,
                 } {
                     Ok(enrolled) => {
                         tracing::info!(cluster = %enrolled.cluster, hub = %enrolled.hub, not_after = %enrolled.not_after, "joined");
-                        return Some(enrolled);
+                        return Ok(Some(enrolled));
                     }
+                    Err(error) if error.is_fatal() => return Err(JoinError::Enrolment(error)),
                     Err(error) => with_causes(&error),
                 },
             };
             let delay = backoff.delay(None).max(Duration::from_millis(100));
             tracing::warn!(error, "no identity yet");
             tokio::select! {
-                () = stop.cancelled() => return None,
+                () = stop.cancelled() => return Ok(None),
                 () = tokio::time::sleep(delay) => {}
             }
         }

@@ -239,27 +239,29 @@ fn take(
                 keys.extend(shared.keys_in(namespace));
             }
             for key in keys {
-                concern(shared, kind, key);
+                concern(shared, kind, key, true);
             }
         }
         Event::Apply(object) => {
             let key = compact(kind, object).and_then(|seen| shared.cache.put(namespace, seen));
             if let Some(key) = key {
-                concern(shared, kind, key);
+                concern(shared, kind, key, false);
             }
         }
         Event::Delete(object) => {
             let key = compact(kind, object).and_then(|seen| shared.cache.remove(namespace, &seen));
             if let Some(key) = key {
-                concern(shared, kind, key);
+                concern(shared, kind, key, false);
             }
         }
     }
 }
 
 /// A CronJob's change asks for a look; that of a Job or Pod for a report, and for a look where a removal waits for it.
-fn concern(shared: &Shared, kind: Kind, key: KeyHash) {
-    if kind == Kind::CronJobs || !shared.refresh_runs(key) {
+/// One that failed waits for its delay: its own writes come back as changes. A list, an order or the policy ends that.
+fn concern(shared: &Shared, kind: Kind, key: KeyHash, listed: bool) {
+    let looks = kind == Kind::CronJobs || !shared.refresh_runs(key);
+    if looks && (listed || !shared.backoffs.has_failed(key)) {
         shared.queue.push(key);
     }
 }

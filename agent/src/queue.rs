@@ -152,6 +152,12 @@ impl Backoffs {
             .delay(retry_after)
     }
 
+    /// Whether the last try failed.
+    pub fn has_failed(&self, key: KeyHash) -> bool {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.contains_key(&key)
+    }
+
     /// It went well.
     pub fn succeeded(&self, key: KeyHash) {
         self.0
@@ -181,6 +187,16 @@ mod tests {
         assert_eq!(queue.next().await, key(1));
         queue.done(key(1));
         assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn a_failure_is_known_until_it_goes_well() {
+        let backoffs = Backoffs::default();
+        assert!(!backoffs.has_failed(key(1)));
+        backoffs.failed(key(1), None);
+        assert!(backoffs.has_failed(key(1)) && !backoffs.has_failed(key(2)));
+        backoffs.succeeded(key(1));
+        assert!(!backoffs.has_failed(key(1)));
     }
 
     #[tokio::test(start_paused = true)]

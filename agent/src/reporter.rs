@@ -34,9 +34,17 @@ impl Reports {
         self.reporter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a report. True when it says something new.
-    pub fn set(&self, report: Report) -> bool {
-        let news = self.reporter().set(report);
+    /// Takes a report, made from the one before under the lock: workers and observer write the same ones. True when it
+    /// says something new.
+    pub fn update(
+        &self,
+        key: KeyHash,
+        make: impl FnOnce(Option<Report>) -> Option<Report>,
+    ) -> bool {
+        let mut reporter = self.reporter();
+        let old = reporter.get(key).cloned();
+        let news = make(old).is_some_and(|report| reporter.set(report));
+        drop(reporter);
         if news {
             self.bell.notify_one();
         }

@@ -193,8 +193,10 @@ fn work(work: Work, start: Start) {
         kubernetes_version,
         identity,
         store,
-        loaded,
+        mut loaded,
     } = start;
+    // A store that lost it obeys nobody else: the certificate says whose orders these are.
+    loaded.stored.hub = loaded.stored.hub.or_else(|| identity.hub());
     let stop = tasks.shutdown_token();
     let health = Health::default();
     let (policy_sender, policy) = watch::channel(PolicyState::Unread);
@@ -229,15 +231,13 @@ fn work(work: Work, start: Start) {
         state,
         loaded.bytes,
     );
-    tasks.spawn("held", {
-        let (flush, stop) = (config.periods.store_flush, stop.clone());
-        async move {
-            let result = held.run(held_events, flush, stop).await;
-            // Nothing is written any more: the next agent may begin at once.
-            lease_end.cancel();
-            result
-        }
-    });
+    start_held(
+        held,
+        held_events,
+        config.periods.store_flush,
+        lease_end,
+        &tasks,
+    );
     let namespace = config.namespace.clone();
     tasks.spawn(
         "policy",
@@ -279,6 +279,22 @@ fn work(work: Work, start: Start) {
         "session",
         keep_connected(shared, config, joined, events, stop),
     );
+}
+
+/// Starts the task that owns what is held. Once it has ended nothing is written any more, and the Lease may go.
+fn start_held(
+    held: Held,
+    events: mpsc::Receiver<Event>,
+    flush: Duration,
+    lease_end: CancellationToken,
+    tasks: &Tasks,
+) {
+    let stop = tasks.shutdown_token();
+    tasks.spawn("held", async move {
+        let result = held.run(events, flush, stop).await;
+        lease_end.cancel();
+        result
+    });
 }
 
 /// Starts the workers. Each has a way to `held`, which ends when the last one does.

@@ -10,6 +10,7 @@ use crate::held::{Event, Stream};
 use crate::join::Joined;
 use crate::shared::Shared;
 use jiff::Timestamp;
+use segment_core::ids::HubId;
 use segment_core::sync::frame::{AgentFrame, HubFrame};
 use segment_proto::agent::v1;
 use segment_proto::agent::v1::sync_service_client::SyncServiceClient;
@@ -122,10 +123,11 @@ async fn dial_and_speak(
             };
         }
     };
+    let hub = identity.hub;
     loop {
         *session += 1;
         tokio::select! {
-            ended = speak(shared, config, channel, *session, held) => return ended,
+            ended = speak(shared, config, channel, (*session, hub.clone()), held) => return ended,
             next = successor(config, &mut joined, not_after) => (channel, not_after) = next,
         }
     }
@@ -180,7 +182,7 @@ async fn speak(
     shared: &Shared,
     config: &Config,
     channel: Channel,
-    session: u64,
+    (session, hub): (u64, HubId),
     held: &mpsc::Sender<Event>,
 ) -> Ended {
     let (frames, to_send) = mpsc::channel(FRAMES);
@@ -196,6 +198,7 @@ async fn speak(
     if held
         .send(Event::Connected(Stream {
             session,
+            hub,
             frames,
             close,
         }))

@@ -203,15 +203,17 @@ impl Shared {
     /// Tells the runs of an entry anew. False when a look is needed instead: nothing was reported yet, or a removal
     /// waits for Jobs.
     pub fn refresh_runs(&self, key: KeyHash) -> bool {
-        let (Some(entry), Some(mut report)) = (self.entry(key), self.reports.get(key)) else {
+        let Some(entry) = self.entry(key) else {
             return false;
         };
-        if report.state == State::Removing {
-            return false;
-        }
         let place = held_place(&entry, &self.record(key), None);
-        report.runs = self.cache.runs(&place, Timestamp::now());
-        self.reports.set(report);
-        true
+        let mut refreshed = false;
+        self.reports.update(key, |old| {
+            let mut report = old.filter(|report| report.state != State::Removing)?;
+            refreshed = true;
+            report.runs = self.cache.runs(&place, Timestamp::now());
+            Some(report)
+        });
+        refreshed
     }
 }

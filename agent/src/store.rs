@@ -53,6 +53,12 @@ pub enum StoreError {
         #[source]
         source: Box<ApiError>,
     },
+    /// It was not there, and is there again with content that has to be read first.
+    #[error("ConfigMap {name} is there again, with content that was not read")]
+    CameBack {
+        /// Which.
+        name: String,
+    },
     /// The content does not fit.
     #[error("ConfigMap {name} would have {bytes} bytes, at most {SHARD_MAX_BYTES} are allowed")]
     TooLarge {
@@ -75,7 +81,7 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the process has to end.
     pub fn is_fatal(&self) -> bool {
-        matches!(self, Self::Conflict { .. })
+        matches!(self, Self::Conflict { .. } | Self::CameBack { .. })
     }
 }
 
@@ -120,6 +126,14 @@ pub struct Loaded {
 /// The entries shard of a key.
 pub fn shard_of(key: KeyHash) -> Kind {
     Kind::Entries(u8::try_from(usize::from(key.0[0]) % names::AGENT_SHARDS).unwrap_or_default())
+}
+
+/// Bytes that an entry needs in its shard at most: packed by itself, which is never better than with others.
+pub fn packed_len(entry: &Entry, record: Record) -> usize {
+    let content = EntriesContent {
+        entries: vec![StoredEntry::new(entry, record)],
+    };
+    pack(Kind::Entries(0), &content).map_or(usize::MAX / 2, |bytes| bytes.len())
 }
 
 fn all_kinds() -> impl Iterator<Item = (Kind, String)> {
@@ -279,6 +293,9 @@ impl Store {
                 bytes: bytes.len(),
             });
         }
+        if shard.object.is_null() {
+            shard.object = self.made_again(&name).await?;
+        }
         let mut object = shard.object.clone();
         if let Some(object) = object.as_object_mut() {
             object.remove("data");
@@ -309,6 +326,23 @@ impl Store {
                 source: Box::new(error),
             }),
         }
+    }
+
+    /// A ConfigMap that did not exist, as the chart has made it meanwhile.
+    async fn made_again(&self, name: &str) -> Result<Value, StoreError> {
+        let namespace = Some(self.namespace.as_str());
+        let path = raw::path("v1", "configmaps", namespace, Some(name));
+        let live = raw::get_json(&self.client, &path, self.limit).await;
+        let live = live.map_err(|source| StoreError::Api {
+            name: name.to_owned(),
+            source: Box::new(source),
+        })?;
+        if bytes_of(&live.body) != Err(Damage::Empty) {
+            return Err(StoreError::CameBack {
+                name: name.to_owned(),
+            });
+        }
+        Ok(live.body)
     }
 
     /// A conflict may be our own write, whose answer was lost: then the object holds exactly what we wrote.

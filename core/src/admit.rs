@@ -14,9 +14,10 @@ pub use policy::{
     NamespaceRule, PerNamespace, Policy, PolicyError, SecretKeys, Share, TolerationRule,
 };
 
-use crate::assignment::{PodToleration, Template};
+use crate::assignment::{Adoption, Hold, PodSecurity, PodToleration, Template};
 use crate::ids::Namespace;
 use crate::segment::{quantity, schedule};
+use jiff::Timestamp;
 use policy::of;
 use segment_crds::env::SegmentEnv;
 use std::collections::BTreeMap;
@@ -91,8 +92,35 @@ pub fn admit(
     for toleration in &template.tolerations {
         tolerated(policy, at, toleration)?;
     }
+    pod_security(policy, at, template.pod_security)?;
     interval(policy, at, template)?;
     resources(policy, at, template)
+}
+
+/// Judges whether the hub may hold a CronJob at all.
+///
+/// # Errors
+/// Rule `holds`.
+pub fn admit_hold(policy: &Policy, hold: Option<&Hold>, now: Timestamp) -> Result<(), Refusal> {
+    let holds = hold.is_some_and(|hold| hold.until.is_none_or(|until| until > now));
+    if holds && !policy.holds.allowed {
+        return refuse("holds", "the hub may hold nothing here");
+    }
+    Ok(())
+}
+
+/// How a CronJob that is not ours may be adopted: as asked where the policy lists it, else by the next stricter mode.
+pub fn admitted_adoption(policy: &Policy, asked: Adoption) -> Adoption {
+    let stricter: &[Adoption] = match asked {
+        Adoption::Always => &[Adoption::Always, Adoption::IfSame],
+        Adoption::IfSame => &[Adoption::IfSame],
+        Adoption::Never => &[],
+    };
+    stricter
+        .iter()
+        .find(|mode| policy.adoption.contains(mode))
+        .copied()
+        .unwrap_or(Adoption::Never)
 }
 
 /// Judges whether a hub namespace may order in a namespace at all: what removals and moves are asked as well.
@@ -159,11 +187,17 @@ fn image_is(entry: &str, image: &str) -> bool {
     let Some(rest) = image.strip_prefix(entry).filter(|_| !entry.is_empty()) else {
         return false;
     };
-    // `repo` is no prefix of `repo-evil`, and `host` none of `host:5000/evil`.
-    rest.is_empty()
-        || entry.ends_with('/')
-        || rest.starts_with('@')
-        || rest.strip_prefix(':').is_some_and(|tag| !tag.contains('/'))
+    if rest.is_empty() || entry.ends_with('/') {
+        return true;
+    }
+    // A tag pins: `repo:1` is not `repo:1@sha256:…`, whose tag nobody reads. Nor is `repo` a prefix of `repo-evil`, or
+    // `host` one of `host:5000/evil`.
+    let is_repository = !entry
+        .rsplit('/')
+        .next()
+        .is_some_and(|last| last.contains([':', '@']));
+    is_repository
+        && (rest.starts_with('@') || rest.strip_prefix(':').is_some_and(|tag| !tag.contains('/')))
 }
 
 fn names<'a>(
@@ -322,6 +356,22 @@ fn tolerated(policy: &Policy, at: &str, asked: &PodToleration) -> Result<(), Ref
             part(&asked.key),
             part(&asked.value),
             part(&asked.effect)
+        ),
+    )
+}
+
+fn pod_security(policy: &Policy, at: &str, asked: PodSecurity) -> Result<(), Refusal> {
+    let least = of(&policy.pod_security, at).copied().unwrap_or_default();
+    if asked >= least {
+        return Ok(());
+    }
+    let name = |level: PodSecurity| format!("{level:?}").to_lowercase();
+    refuse(
+        "podSecurity",
+        format!(
+            "Pods of level {} are not admitted, only from {} on",
+            name(asked),
+            name(least)
         ),
     )
 }

@@ -30,6 +30,7 @@ pub use step::{
     is_missing_right,
 };
 
+use crate::admit::Refusal;
 use crate::assignment::{Adoption, Drift, Entry, OnScheduleChange};
 use crate::ids::Digest;
 use crate::report::State;
@@ -46,25 +47,49 @@ pub fn plan(order: &Order<'_>, record: &Record, facts: &Facts, settings: &Settin
         return removing::plan(order, record, facts, settings, removal);
     }
     if let Err(refusal) = &order.verdict {
-        return Outcome::new(State::Refused)
-            .because(refusal.rule, &refusal.message)
-            .done();
+        return refused(order, record, facts, refusal);
     }
     if record.removing_since.is_some()
         || (record.suspended_at.is_some()
             && old_place(order.entry, record, facts.stray.as_ref()).is_none())
     {
-        // A removal or a move was taken back.
-        return Step::Note(Box::new(Record {
-            removing_since: None,
-            suspended_at: None,
-            ..record.clone()
-        }));
+        return taken_back(record);
     }
     if let Some(step) = moving::plan(order, record, facts, settings) {
         return step;
     }
     in_place(order, record, facts, settings)
+}
+
+/// A removal or a move was taken back.
+fn taken_back(record: &Record) -> Step {
+    Step::Note(Box::new(Record {
+        removing_since: None,
+        suspended_at: None,
+        ..record.clone()
+    }))
+}
+
+/// What the policy refuses is left as it is, but for a suspension of ours: what was to go or to move runs on.
+fn refused(order: &Order<'_>, record: &Record, facts: &Facts, refusal: &Refusal) -> Step {
+    let mut message = refusal.message.clone();
+    if record.suspended_at.is_some() && record.leaving.is_none() {
+        let place = held_place(order.entry, record, facts.stray.as_ref());
+        if order.held_namespace.is_ok() {
+            return match facts.look(&place) {
+                Look::Seen(live) if live.source != Source::Watch => Some(live)
+                    .filter(|live| is_marked(order, live))
+                    .and_then(|live| moving::resume(order, facts, live))
+                    .unwrap_or_else(|| taken_back(record)),
+                Look::Absent { read: true } => taken_back(record),
+                _ => Step::Read(place),
+            };
+        }
+        message = format!("{message}; CronJob {place} stays suspended");
+    }
+    Outcome::new(State::Refused)
+        .because(refusal.rule, message)
+        .done()
 }
 
 /// Where the CronJob is now, as far as is known: what [`Order::held_namespace`] is about.
@@ -165,6 +190,12 @@ fn ownership(order: &Order<'_>, record: &Record, live: &Live) -> Ownership {
         }
         _ => Ownership::Foreign,
     }
+}
+
+/// Whether it carries our marks, both: less is not enough to delete upon.
+fn is_marked(order: &Order<'_>, live: &Live) -> bool {
+    let key = order.entry.assignment.key.to_string();
+    live.hub.as_deref() == Some(order.owner.hub.as_str()) && live.segment == Some(key)
 }
 
 fn ours(
@@ -288,8 +319,10 @@ fn correct(
             .corrected
             .iter()
             .max()
-            .and_then(|last| Duration::try_from(facts.now.duration_since(*last)).ok())
-            .and_then(|since| settings.contested_pause.checked_sub(since))
+            .and_then(|last| {
+                let since = record::elapsed(*last, facts.now);
+                settings.contested_pause.checked_sub(since)
+            })
             .filter(|wait| !wait.is_zero());
         if let Some(wait) = wait {
             let by = live
@@ -357,7 +390,7 @@ fn adopt(
     };
     let desired = desired(order, hold(order.entry, Some(live), facts.now).is_some());
     let wrote = digest(&desired);
-    match order.entry.assignment.modes.adoption {
+    match order.adoption {
         Adoption::Never => not_owned(format!("CronJob {} is not ours", live.place)),
         Adoption::Always => put(
             order,
@@ -392,8 +425,13 @@ fn adopt(
                 )
             }
             Some(Compared::Answer(_)) => not_owned(format!(
-                "CronJob {} is not ours, and its spec is not what would be written",
-                live.place
+                "CronJob {} is not ours, and its spec is not what would be written{}",
+                live.place,
+                if order.entry.assignment.modes.adoption == Adoption::Always {
+                    "; policy rule adoption does not list Always"
+                } else {
+                    ""
+                }
             )),
             Some(Compared::Unsupported) => not_owned(format!(
                 "CronJob {} is not ours, and a webhook prevents comparing it",

@@ -51,8 +51,10 @@ pub enum RestartPolicy {
     Never,
 }
 
-/// What we add to the chart's Pod for its security (hub variable `POD_SECURITY`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What we add to the chart's Pod for its security (hub variable `POD_SECURITY`), from the least to the most.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum PodSecurity {
     /// Nothing: exactly the chart.

@@ -1,7 +1,9 @@
 //! The hub's command line. House defaults are environment variables of their own (`segment_core::segment::defaults`).
 
+use segment_runtime::args::period;
 use segment_runtime::{AdminArgs, KubeArgs, LogArgs};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// The hub: turns Segments into every cluster's desired set, and reports into status.
 ///
@@ -70,55 +72,30 @@ pub struct ListenArgs {
 #[derive(Clone, Copy, Debug, clap::Args)]
 #[command(next_help_heading = "Periods")]
 pub struct PeriodArgs {
-    /// Milliseconds that others wait for the Lease after its holder's last renewal
-    #[arg(
-        long,
-        env = "LEASE_DURATION_MS",
-        default_value_t = 8_000,
-        value_name = "MS"
-    )]
-    pub lease_duration_ms: u64,
-    /// Milliseconds after which a holder that could not renew steps down; less than the Lease's duration
-    #[arg(
-        long,
-        env = "LEASE_RENEW_DEADLINE_MS",
-        default_value_t = 5_000,
-        value_name = "MS"
-    )]
-    pub lease_renew_deadline_ms: u64,
-    /// Milliseconds between renewals
-    #[arg(
-        long,
-        env = "LEASE_RETRY_MS",
-        default_value_t = 1_000,
-        value_name = "MS"
-    )]
-    pub lease_retry_ms: u64,
-    /// Seconds that a placement must have shrunk before a removal is ordered
-    #[arg(long, env = "SETTLE_SECONDS", default_value_t = 30, value_name = "S")]
-    pub settle_seconds: u32,
-    /// Seconds without a stream after which a cluster is stale
-    #[arg(long, env = "STALE_SECONDS", default_value_t = 60, value_name = "S")]
-    pub stale_seconds: u32,
-    /// Seconds after its release in which a cluster must have confirmed a revision
-    #[arg(
-        long,
-        env = "PROGRESS_DEADLINE_SECONDS",
-        default_value_t = 600,
-        value_name = "S"
-    )]
-    pub progress_deadline_seconds: u32,
-    /// Seconds that an agent's certificate lives; renewed at half of it
-    #[arg(
-        long,
-        env = "CERTIFICATE_SECONDS",
-        default_value_t = 86_400,
-        value_name = "S"
-    )]
-    pub certificate_seconds: u32,
-    /// Seconds that a stop may take to say goodbye and flush status
-    #[arg(long, env = "DRAIN_SECONDS", default_value_t = 20, value_name = "S")]
-    pub drain_seconds: u32,
+    /// How long others wait for the Lease after its holder's last renewal
+    #[arg(long, env = "LEASE_DURATION", default_value = "8s", value_name = "TIME", value_parser = period)]
+    pub lease_duration: Duration,
+    /// Without a renewal for this time the holder steps down; less than the Lease's duration
+    #[arg(long, env = "LEASE_RENEW_DEADLINE", default_value = "5s", value_name = "TIME", value_parser = period)]
+    pub lease_renew_deadline: Duration,
+    /// Between two renewals of the Lease
+    #[arg(long, env = "LEASE_RETRY", default_value = "1s", value_name = "TIME", value_parser = period)]
+    pub lease_retry: Duration,
+    /// How long a placement must have shrunk before a removal is ordered
+    #[arg(long, env = "SETTLE", default_value = "30s", value_name = "TIME", value_parser = period)]
+    pub settle: Duration,
+    /// Without a stream for this time a cluster is stale
+    #[arg(long, env = "STALE_AFTER", default_value = "60s", value_name = "TIME", value_parser = period)]
+    pub stale_after: Duration,
+    /// Time after its release in which a cluster must have confirmed a revision
+    #[arg(long, env = "PROGRESS_DEADLINE", default_value = "10m", value_name = "TIME", value_parser = period)]
+    pub progress_deadline: Duration,
+    /// How long an agent's certificate lives; renewed at half of it
+    #[arg(long, env = "CERTIFICATE_LIFE", default_value = "24h", value_name = "TIME", value_parser = period)]
+    pub certificate_life: Duration,
+    /// How long a stop may take to say goodbye and flush status
+    #[arg(long, env = "DRAIN_LIMIT", default_value = "20s", value_name = "TIME", value_parser = period)]
+    pub drain_limit: Duration,
 }
 
 #[cfg(test)]

@@ -36,15 +36,21 @@ pub enum ConfigError {
     Defaults(Vec<Finding>),
     /// A holder must step down before others take over.
     #[error(
-        "--lease-renew-deadline-ms ({deadline}) must be between --lease-retry-ms ({retry}) and --lease-duration-ms ({duration})"
+        "--lease-renew-deadline ({deadline:?}) must be between --lease-retry ({retry:?}) and --lease-duration ({duration:?})"
     )]
     Lease {
         /// As given.
-        deadline: u64,
+        deadline: Duration,
         /// As given.
-        retry: u64,
+        retry: Duration,
         /// As given.
-        duration: u64,
+        duration: Duration,
+    },
+    /// More than 292 billion years.
+    #[error("{flag} is too long")]
+    TooLong {
+        /// Which.
+        flag: &'static str,
     },
     /// An address that nobody could dial.
     #[error("{flag} must be host:port, not {value:?}")]
@@ -75,24 +81,25 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let defaults = HouseDefaults::from_env(environment).map_err(ConfigError::Defaults)?;
         let PeriodArgs {
-            lease_duration_ms,
-            lease_renew_deadline_ms,
-            lease_retry_ms,
-            settle_seconds,
-            stale_seconds,
-            progress_deadline_seconds,
-            certificate_seconds,
-            drain_seconds: _,
+            lease_duration,
+            lease_renew_deadline,
+            lease_retry,
+            settle,
+            stale_after,
+            progress_deadline,
+            certificate_life,
+            drain_limit: _,
         } = args.periods;
-        if lease_renew_deadline_ms >= lease_duration_ms || lease_retry_ms >= lease_renew_deadline_ms
-        {
+        if lease_renew_deadline >= lease_duration || lease_retry >= lease_renew_deadline {
             return Err(ConfigError::Lease {
-                deadline: lease_renew_deadline_ms,
-                retry: lease_retry_ms,
-                duration: lease_duration_ms,
+                deadline: lease_renew_deadline,
+                retry: lease_retry,
+                duration: lease_duration,
             });
         }
-        let seconds = |s: u32| SignedDuration::from_secs(i64::from(s));
+        let signed = |flag, period: Duration| {
+            SignedDuration::try_from(period).map_err(|_| ConfigError::TooLong { flag })
+        };
         let service = |port: u16| format!("segment-hub.{}.svc:{port}", args.listen.namespace);
         let address = |flag, given: &Option<String>, port| match given {
             Some(value) if host_of(value).is_some() => Ok(value.clone()),
@@ -116,18 +123,18 @@ impl Config {
             defaults,
             settings: Settings {
                 strategy: Strategy {
-                    progress_deadline: seconds(progress_deadline_seconds),
+                    progress_deadline: signed("--progress-deadline", progress_deadline)?,
                     ..Strategy::default()
                 },
-                settle: seconds(settle_seconds),
-                stale_after: seconds(stale_seconds),
+                settle: signed("--settle", settle)?,
+                stale_after: signed("--stale-after", stale_after)?,
             },
             lease: LeaseTimes {
-                duration: Duration::from_millis(lease_duration_ms),
-                renew_deadline: Duration::from_millis(lease_renew_deadline_ms),
-                retry: Duration::from_millis(lease_retry_ms),
+                duration: lease_duration,
+                renew_deadline: lease_renew_deadline,
+                retry: lease_retry,
             },
-            leaf_life: seconds(certificate_seconds),
+            leaf_life: signed("--certificate-life", certificate_life)?,
             args,
         })
     }
@@ -182,9 +189,9 @@ mod tests {
     fn what_cannot_work_is_refused_by_name_before_the_start() {
         for (flags, environment, named) in [
             (
-                &["--lease-renew-deadline-ms", "9000"][..],
+                &["--lease-renew-deadline", "9s"][..],
                 &[][..],
-                "--lease-renew-deadline-ms (9000)",
+                "--lease-renew-deadline (9s)",
             ),
             (
                 &["--public-agents-address", "hub"],

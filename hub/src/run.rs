@@ -36,7 +36,6 @@ use segment_runtime::shutdown::Signals;
 use segment_runtime::tls::ReloadingKey;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
@@ -48,10 +47,7 @@ use tokio_util::sync::CancellationToken;
 pub async fn run(config: Config) -> anyhow::Result<()> {
     let signals = Signals::install()?;
     let tasks = Tasks::new();
-    let running = signals.run(
-        &tasks,
-        Duration::from_secs(config.args.periods.drain_seconds.into()),
-    );
+    let running = signals.run(&tasks, config.args.periods.drain_limit);
     tokio::pin!(running);
 
     let mut registry = Registry::with_prefix("");

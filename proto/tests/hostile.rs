@@ -126,12 +126,17 @@ fn an_order_that_cannot_be_read_is_refused_alone_by_name() {
     if let Some(v1::order::Order::Remove(order)) = &mut unsaid.order {
         order.removal = Some(v1::Removal::default());
     }
+    let mut both = put(b"{}");
+    if let Some(v1::order::Order::Put(entry)) = &mut both.order {
+        entry.removing = Some(v1::Removal::default());
+    }
     let mut big = vec![b' '; MAX_RENDERED_BYTES + 1];
     big[0] = b'{';
     for (order, words) in [
         (put(br#"{"hostNetwork":true}"#), "hostNetwork"),
         (put(b"\xff\xfe"), "rendered: "),
         (put(&big), "98305 bytes, at most 98304"),
+        (both, "removing: must not be set here"),
         (unsaid, "removal.policy: has the value 0"),
     ] {
         let came = from_hub(orders(vec![order, remove()])).unwrap().unwrap();

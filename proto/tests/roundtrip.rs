@@ -174,7 +174,10 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 fn order() -> impl Strategy<Value = Order> {
     prop_oneof![
-        entry().prop_map(|entry| Order::Put(Arc::new(entry))),
+        entry().prop_map(|entry| Order::Put(Arc::new(Entry {
+            removing: None,
+            ..entry
+        }))),
         (any::<([u8; 16], [u8; 16])>(), number(), removal()).prop_map(
             |((key, uid), number, removal)| Order::Remove {
                 key: KeyHash(key),

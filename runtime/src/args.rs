@@ -161,6 +161,23 @@ fn proxy_from_env() -> Option<http::Uri> {
         .ok()
 }
 
+/// The value of a flag that is a time: `10s`, `500ms`, `1h30m`, or a number of seconds.
+///
+/// # Errors
+/// When it is none, zero, or negative.
+pub fn period(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => text
+            .parse::<jiff::SignedDuration>()
+            .ok()
+            .and_then(|duration| Duration::try_from(duration).ok()),
+    };
+    parsed
+        .filter(|period| !period.is_zero())
+        .ok_or_else(|| format!("{text:?} is no time such as 10s, 500ms or 1h30m"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +249,24 @@ contexts: [{name: a, context: {cluster: c, user: u, namespace: n}}]
         assert_eq!(config.connect_timeout, Some(CONNECT_TIMEOUT));
         assert_eq!(config.read_timeout, None);
         assert_eq!(config.default_namespace, "n");
+    }
+
+    #[test]
+    fn a_time_is_written_with_its_unit_or_in_seconds() {
+        for (text, expected) in [
+            ("500ms", Some(500)),
+            ("2", Some(2000)),
+            ("0.5", Some(500)),
+            ("1m", Some(60_000)),
+        ] {
+            assert_eq!(
+                period(text).ok(),
+                expected.map(Duration::from_millis),
+                "{text}"
+            );
+        }
+        for text in ["", "0", "-1", "soon", "1 parsec"] {
+            assert!(period(text).is_err(), "{text}");
+        }
     }
 }

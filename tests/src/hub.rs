@@ -22,11 +22,13 @@ use crate::{install, paths, ports, wait};
 /// Namespace of hub and, where only one is on a spoke, agent.
 pub const NAMESPACE: &str = segment_core::names::SYSTEM_NAMESPACE;
 
-/// What tests shorten.
-pub const PERIODS: [(&str, &str); 3] = [
-    ("--settle-seconds", "2"),
-    ("--stale-seconds", "10"),
-    ("--progress-deadline-seconds", "60"),
+/// What tests shorten; the Lease's periods are longer, because a dozen control planes share two cores.
+pub const PERIODS: [(&str, &str); 5] = [
+    ("--lease-duration", "15s"),
+    ("--lease-renew-deadline", "10s"),
+    ("--settle", "2s"),
+    ("--stale-after", "10s"),
+    ("--progress-deadline", "60s"),
 ];
 
 /// A hub.

@@ -76,7 +76,7 @@ fn run(command: Command) -> Result<()> {
             build::binaries(build::Profile::Dev)?;
             program::step("starting the demo");
             let arguments: &[&str] = if exit { &["--exit"] } else { &[] };
-            program::run(build::binary(build::Profile::Dev, "demo"), arguments)
+            program::become_program(build::binary(build::Profile::Dev, "demo"), arguments)
         }
         Command::E2e { name, threads } => e2e::run(name.as_deref(), threads),
         Command::Figures {
@@ -91,7 +91,7 @@ fn run(command: Command) -> Result<()> {
             let counts = counts.map(|(flag, count)| count.map(|count| format!("{flag}={count}")));
             let mut arguments = vec![figure.as_str()];
             arguments.extend(counts.iter().flatten().map(String::as_str));
-            program::run(
+            program::become_program(
                 build::binary(build::Profile::Release, "figures"),
                 &arguments,
             )

@@ -4,6 +4,7 @@
 //! Not: which programs.
 
 use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -39,16 +40,16 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a program of ours to its end.
+/// Becomes a program of ours: a Ctrl-C is its own to handle, and whoever started us waits until it is done.
 ///
 /// # Errors
-/// When it cannot be started or does not succeed.
-pub(crate) fn run(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<()> {
-    finish(
-        Command::new(program.as_ref())
-            .args(arguments)
-            .current_dir(root()),
-    )
+/// When it cannot be started.
+pub(crate) fn become_program(program: impl AsRef<OsStr>, arguments: &[&str]) -> Result<()> {
+    let mut command = Command::new(program.as_ref());
+    command.args(arguments).current_dir(root());
+    // Only a failure comes back.
+    let error = command.exec();
+    Err(error).with_context(|| format!("cannot start {}", line(&command)))
 }
 
 /// Runs a command to its end.

@@ -87,6 +87,8 @@ impl Calls {
                 why,
             } => {
                 if let Some(status) = status_first {
+                    // A refusal comes before the status is written, not after each of many.
+                    self.dry_run(&place, &body).await?;
                     body["metadata"]["resourceVersion"] = self.put_status(&place, &status).await?;
                 }
                 self.put(&place, &body, wrote, why, found).await
@@ -141,31 +143,28 @@ impl Calls {
             .as_str()
             .unwrap_or_default()
             .to_owned();
-        let answer = match raw::put_json(
-            &self.client,
-            &path(place),
-            options(true),
-            body,
-            self.limit,
-        )
-        .await
-        {
-            Ok(answer) => Some(answer.body),
+        let answer = self.dry_run(place, body).await?;
+        facts.dry_run = Some(DryRun {
+            resource_version,
+            answer,
+        });
+        Ok(())
+    }
+
+    /// The answer to a replacement that is none; `None` where a webhook does not support that.
+    async fn dry_run(&self, place: &Place, body: &Value) -> Result<Option<Value>, ApiError> {
+        match raw::put_json(&self.client, &path(place), options(true), body, self.limit).await {
+            Ok(answer) => Ok(Some(answer.body)),
             // A webhook with side effects ("does not support dry run", 400).
             Err(error)
                 if error
                     .status()
                     .is_some_and(|status| status.message.contains("dry run")) =>
             {
-                None
+                Ok(None)
             }
-            Err(error) => return Err(error),
-        };
-        facts.dry_run = Some(DryRun {
-            resource_version,
-            answer,
-        });
-        Ok(())
+            Err(error) => Err(error),
+        }
     }
 
     async fn post(&self, place: &Place, body: &Value, dry_run: bool) -> Result<Answer, ApiError> {
@@ -260,7 +259,7 @@ impl Calls {
         found: &mut Found<'_>,
     ) {
         self.clock(answer.date);
-        let now = answer.date.unwrap_or(found.facts.now);
+        let now = found.facts.now;
         // An answer that can't be read: the next step reads it again.
         let Ok(Look::Seen(live)) = look(answer) else {
             found.facts.looks.insert(place.clone(), Look::Unknown);

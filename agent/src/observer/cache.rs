@@ -290,8 +290,16 @@ impl Cache {
             .count()
     }
 
-    /// Whether every CronJob that carries this hub's id is one of these, and every namespace has been listed.
-    pub fn all_known(&self, hub: &str, known: impl Fn(KeyHash) -> bool) -> bool {
+    /// Whether every CronJob that carries this hub's id is one of these, and each of the namespaces has been listed.
+    pub fn all_known<'a>(
+        &self,
+        hub: &str,
+        namespaces: impl IntoIterator<Item = &'a String>,
+        known: impl Fn(KeyHash) -> bool,
+    ) -> bool {
+        if !self.all_listed(namespaces) {
+            return false;
+        }
         let views = self.read();
         !views.is_empty()
             && views.values().all(|view| {
@@ -339,7 +347,15 @@ mod tests {
             None,
             "the watch lags behind our own write"
         );
-        assert!(cache.all_known("hub", |known| known == key) && !cache.all_known("hub", |_| false));
+        let all = |namespaces: &[&str], known: &dyn Fn(KeyHash) -> bool| {
+            let namespaces: Vec<String> = namespaces.iter().map(|n| (*n).to_owned()).collect();
+            cache.all_known("hub", &namespaces, known)
+        };
+        assert!(all(&["a"], &|known| known == key) && !all(&["a"], &|_| false));
+        assert!(
+            !all(&["a", "b"], &|_| true),
+            "one that was not listed yet may hold anything"
+        );
         assert_eq!(
             cache.replace(&namespace, Kind::CronJobs, vec![]),
             [key].into()

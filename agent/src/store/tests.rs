@@ -253,3 +253,59 @@ async fn a_damaged_shard_is_unknown_and_the_others_are_read() {
     assert!(loaded.stored.damaged);
     assert_eq!(loaded.stored.entries.len(), 1);
 }
+
+#[tokio::test]
+async fn a_shard_that_was_not_there_is_taken_up_once_the_chart_has_made_it_again() {
+    let server = Server::new();
+    let name = |kind: Kind| all_kinds().find(|(k, _)| *k == kind).unwrap().1;
+    let (state, entries) = (name(Kind::State), name(Kind::Entries(0)));
+    let empty = server.0.lock().unwrap().remove(&state).unwrap();
+    server.0.lock().unwrap().remove(&entries);
+    let (store, _) = server.load(true).await;
+    let content = StateContent::default();
+    let error = store.write(Kind::State, &content, 1).await.unwrap_err();
+    assert!(!error.is_fatal(), "{error}");
+    server.put(&state, empty.clone());
+    store.write(Kind::State, &content, 1).await.unwrap();
+
+    let mut full = empty;
+    full["binaryData"] = json!({"shard": "AAAA"});
+    server.put(&entries, full);
+    let error = store
+        .write(Kind::Entries(0), &EntriesContent::default(), 1)
+        .await
+        .unwrap_err();
+    assert!(error.is_fatal(), "what it holds has to be read: {error}");
+}
+
+#[test]
+fn a_shard_is_never_larger_than_its_entries_are_counted() {
+    let entries: Vec<Entry> = (0..40_u8)
+        .map(|n| {
+            let mut entry = entry(&format!("s{n}"));
+            let mut template = entry.assignment.rendered.template().clone();
+            let random: Vec<u8> = (0..3000).map(|_| rand::random()).collect();
+            template
+                .env
+                .insert("KEY".to_owned(), STANDARD.encode(random));
+            entry.assignment.rendered = Rendered::new(template).unwrap();
+            entry
+        })
+        .collect();
+    let counted: usize = entries
+        .iter()
+        .map(|entry| packed_len(entry, Record::default()))
+        .sum();
+    let stored = entries
+        .iter()
+        .map(|entry| StoredEntry::new(entry, Record::default()));
+    let content = EntriesContent {
+        entries: stored.collect(),
+    };
+    let packed = pack(Kind::Entries(0), &content).unwrap().len();
+    assert!(packed <= counted, "{packed} bytes, counted {counted}");
+    assert!(
+        packed > 40 * 3000,
+        "such values do not shrink below their bits"
+    );
+}

@@ -33,7 +33,10 @@
 //!   "*": 5m                                          # between two runs; 1m where nothing is said
 //! resources: |
 //!   "*": {cpu: "2", memory: 4Gi}                     # most that may be requested or set as a limit
+//! podSecurity: |
+//!   "*": baseline                                    # least that Pods must have: chart, baseline or restricted
 //! maxCronJobs: "1000"                                # on the whole cluster; 1000 where nothing is said
+//! adoption: "[IfSame, Never]"                        # how CronJobs that are not ours may be adopted; Always only where listed
 //! brake: '{removals: {min: 5, percent: 20}, windowMinutes: 60, replacements: false}'
 //! holds: '{allowed: true, maxDays: 7, inDays: 30}'
 //! runNow: "false"
@@ -43,6 +46,7 @@
 //! Law: an unknown key or field is an error: a typo must not open or close anything in silence.
 //! Not: what it admits (`admit.rs`).
 
+use crate::assignment::{Adoption, PodSecurity};
 use crate::segment::quantity;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -262,6 +266,10 @@ pub struct Policy {
     pub minimum_interval: PerNamespace<Interval>,
     /// `resources`: ceilings by name.
     pub resources: PerNamespace<BTreeMap<String, Ceiling>>,
+    /// `podSecurity`: the least; `baseline` where nothing is said.
+    pub pod_security: PerNamespace<PodSecurity>,
+    /// `adoption`: modes in which what is not ours may be adopted.
+    pub adoption: Vec<Adoption>,
     /// `maxCronJobs` on this cluster.
     pub max_cron_jobs: usize,
     /// `brake`.
@@ -292,6 +300,8 @@ impl Default for Policy {
             tolerations: BTreeMap::new(),
             minimum_interval: BTreeMap::new(),
             resources: BTreeMap::new(),
+            pod_security: BTreeMap::new(),
+            adoption: vec![Adoption::IfSame, Adoption::Never],
             max_cron_jobs: DEFAULT_MAX_CRON_JOBS,
             brake: Brake::default(),
             holds: Holds::default(),
@@ -337,6 +347,8 @@ impl Policy {
                 "tolerations" => policy.tolerations = value(key, text)?,
                 "minimumInterval" => policy.minimum_interval = value(key, text)?,
                 "resources" => policy.resources = value(key, text)?,
+                "podSecurity" => policy.pod_security = value(key, text)?,
+                "adoption" => policy.adoption = value(key, text)?,
                 "maxCronJobs" => policy.max_cron_jobs = value(key, text)?,
                 "brake" => policy.brake = value(key, text)?,
                 "holds" => policy.holds = value(key, text)?,

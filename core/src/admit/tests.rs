@@ -237,6 +237,16 @@ fn the_preset_admits_the_default_and_refuses_what_a_stolen_hub_would_ask_for() {
             Some("tolerations"),
         ),
         (
+            "the chart's Pod, without our hardening",
+            |t| t.pod_security = PodSecurity::Chart,
+            Some("podSecurity"),
+        ),
+        (
+            "a stricter Pod",
+            |t| t.pod_security = PodSecurity::Restricted,
+            None,
+        ),
+        (
             "every second",
             |t| t.schedule = "@every 1s".to_owned(),
             Some("minimumInterval"),
@@ -272,6 +282,44 @@ fn the_preset_admits_the_default_and_refuses_what_a_stolen_hub_would_ask_for() {
 }
 
 #[test]
+fn the_hub_takes_over_and_holds_as_far_as_the_policy_lets_it() {
+    use Adoption::{Always, IfSame, Never};
+    for (listed, expected) in [
+        (None, [Never, IfSame, IfSame]),
+        (Some("[]"), [Never, Never, Never]),
+        (Some("[Never]"), [Never, Never, Never]),
+        (Some("[Always]"), [Never, Never, Always]),
+        (Some("[IfSame, Always]"), [Never, IfSame, Always]),
+    ] {
+        let changes: Vec<_> = listed.iter().map(|text| ("adoption", *text)).collect();
+        let policy = policy(&changes);
+        let admitted = [Never, IfSame, Always].map(|asked| admitted_adoption(&policy, asked));
+        assert_eq!(admitted, expected, "{listed:?}");
+    }
+    let now: Timestamp = "2026-01-02T03:30:00Z".parse().unwrap();
+    let hold = |until: Option<Timestamp>| {
+        Some(Hold {
+            until,
+            reason: String::new(),
+        })
+    };
+    for (allowed, hold, expected) in [
+        ("true", hold(None), None),
+        ("false", None, None),
+        ("false", hold(None), Some("holds")),
+        ("false", hold(Some(now)), None),
+    ] {
+        let rule = format!("{{allowed: {allowed}}}");
+        let refusal = admit_hold(&policy(&[("holds", &rule)]), hold.as_ref(), now).err();
+        assert_eq!(
+            refusal.map(|refusal| refusal.rule),
+            expected,
+            "{rule} {hold:?}"
+        );
+    }
+}
+
+#[test]
 fn a_rule_admits_what_it_lists_and_a_namespaces_own_value_stands_for_it() {
     type Change = fn(&mut Template);
     let rows: &[(&str, &str, Change, Option<&str>)] = &[
@@ -294,6 +342,42 @@ fn a_rule_admits_what_it_lists_and_a_namespaces_own_value_stands_for_it() {
             Some("images"),
         ),
         ("images", "{'*': ['']}", |_| {}, Some("images")),
+        (
+            "images",
+            "{'*': ['registry:5000/repo:1.2']}",
+            |t| t.image = "registry:5000/repo:1.2".to_owned(),
+            None,
+        ),
+        (
+            "images",
+            "{'*': ['registry:5000/repo:1.2']}",
+            |t| t.image = "registry:5000/repo:1.2@sha256:00".to_owned(),
+            Some("images"),
+        ),
+        (
+            "images",
+            "{'*': ['registry:5000/repo@sha256:00']}",
+            |t| t.image = "registry:5000/repo@sha256:00:1".to_owned(),
+            Some("images"),
+        ),
+        (
+            "images",
+            "{'*': ['registry:5000/repo']}",
+            |t| t.image = "registry:5000/repo:1.2@sha256:00".to_owned(),
+            None,
+        ),
+        (
+            "podSecurity",
+            "{'*': chart}",
+            |t| t.pod_security = PodSecurity::Chart,
+            None,
+        ),
+        (
+            "podSecurity",
+            "{granary: restricted}",
+            |_| {},
+            Some("podSecurity"),
+        ),
         (
             "digestsOnly",
             "{granary: true}",

@@ -156,6 +156,14 @@ impl Live {
         })
     }
 
+    /// The API server's clock when it told this; the agent's where it did not say.
+    pub(super) fn server_now(&self, agents: Timestamp) -> Timestamp {
+        match self.source {
+            Source::Read(Some(date)) => date,
+            Source::Read(None) | Source::Watch => agents,
+        }
+    }
+
     /// The metadata of a replacement, as it stands live.
     pub(super) fn kept_metadata(&self) -> Map<String, Value> {
         serde_json::from_str(&self.kept).unwrap_or_default()

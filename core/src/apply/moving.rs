@@ -8,7 +8,7 @@ use super::live::Source;
 use super::removing::{delete, finish};
 use super::{
     Facts, Live, Look, Order, Outcome, Ownership, Place, Record, Settings, Step, Why, create,
-    digest, hold, ownership, schedule, target, with_suspend,
+    digest, hold, is_marked, ownership, schedule, target, with_suspend,
 };
 use crate::assignment::Entry;
 use crate::report::State;
@@ -113,7 +113,7 @@ fn replace(
 }
 
 /// Lifts the suspension of the old CronJob, if that is what it waits with.
-fn resume(order: &Order<'_>, facts: &Facts, old: &Live) -> Option<Step> {
+pub(super) fn resume(order: &Order<'_>, facts: &Facts, old: &Live) -> Option<Step> {
     let wanted = order.entry.assignment.rendered.template().suspend
         || hold(order.entry, Some(old), facts.now).is_some();
     if !old.suspend || wanted {
@@ -139,9 +139,7 @@ fn leave(order: &Order<'_>, record: &Record, facts: &Facts, place: &Place) -> St
             ..record.clone()
         })),
         Look::Seen(live) if live.source != Source::Watch => {
-            if matches!(ownership(order, record, live), Ownership::Ours)
-                && *place != target(order.entry)
-            {
+            if is_marked(order, live) && *place != target(order.entry) {
                 if let Err(refusal) = &order.held_namespace {
                     return blocked(refusal.rule, &refusal.message);
                 }

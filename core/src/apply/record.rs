@@ -76,12 +76,12 @@ pub struct Record {
     /// When we suspended it for a removal or a move, or found it suspended (the API server's clock).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<Timestamp>,
-    /// When its removal began.
+    /// When its removal began (the API server's clock).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub removing_since: Option<Timestamp>,
     /// Corrections of drift in all.
     pub corrections: u32,
-    /// The newest of them.
+    /// The newest of them (the agent's clock).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub corrected: Vec<Timestamp>,
     /// Field manager of the last change that was corrected.
@@ -103,7 +103,8 @@ impl Record {
         self.leaving = moves_from.or(self.leaving.take());
     }
 
-    /// After a replacement that the server answered with `live`. `before` is the object that was replaced.
+    /// After a replacement that the server answered with `live`. `before` is the object that was replaced; `now` is the
+    /// agent's clock, with which corrections are compared.
     pub fn after_put(
         &mut self,
         why: Why,
@@ -119,7 +120,7 @@ impl Record {
                 self.suspended_at = None;
             }
             Why::Suspend => {
-                self.suspended_at = Some(now);
+                self.suspended_at = Some(live.server_now(now));
                 // Should the removal be taken back, lifting the suspension is an update and no drift.
                 if let Some(applied) = self
                     .applied
@@ -144,10 +145,12 @@ impl Record {
 
     /// Whether someone keeps changing it (rule 20).
     pub fn is_contested(&self, now: Timestamp, settings: &Settings) -> bool {
-        let recent = |at: &&Timestamp| {
-            Duration::try_from(now.duration_since(**at))
-                .is_ok_and(|since| since < settings.contested_window)
-        };
+        let recent = |at: &&Timestamp| elapsed(**at, now) < settings.contested_window;
         self.corrected.iter().filter(recent).count() >= settings.contested_after
     }
+}
+
+/// Time between two readings of a clock; none when it was set back meanwhile.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

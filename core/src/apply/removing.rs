@@ -4,14 +4,14 @@
 //! resourceVersion; with Finish no Job is killed (but after the limit). Not: whether the removal was ordered: the entry says it.
 
 use super::live::Source;
+use super::record::elapsed;
 use super::{
-    DELETING_PAUSE, Facts, Live, Look, Order, Outcome, Ownership, Place, Record, Settings, Step,
-    Why, digest, ownership, target, with_suspend,
+    DELETING_PAUSE, Facts, Live, Look, Order, Outcome, Place, Record, Settings, Step, Why, digest,
+    is_marked, target, with_suspend,
 };
 use crate::assignment::{Removal, RemovalPolicy, RunningJobs};
 use crate::names;
 use crate::report::State;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -25,12 +25,6 @@ pub(super) fn plan(
     settings: &Settings,
     removal: Removal,
 ) -> Step {
-    if record.removing_since.is_none() {
-        return Step::Note(Box::new(Record {
-            removing_since: Some(facts.now),
-            ..record.clone()
-        }));
-    }
     if let Err(refusal) = &order.held_namespace {
         // What the policy never let us write there is nothing to remove.
         if record.applied.is_none() && record.leaving.is_none() && facts.stray.is_none() {
@@ -56,8 +50,8 @@ pub(super) fn plan(
         match facts.look(&place) {
             Look::Absent { read: true } => {}
             Look::Seen(live) if live.source != Source::Watch => {
-                // What is not ours (any more) is not what the order means.
-                if !matches!(ownership(order, record, live), Ownership::Ours) {
+                // What is not ours (any more) is not what the order means; nor is what had our marks taken off by hand.
+                if !is_marked(order, live) {
                     continue;
                 }
                 return remove(record, facts, settings, removal, live);
@@ -75,6 +69,12 @@ fn remove(
     removal: Removal,
     live: &Live,
 ) -> Step {
+    if record.removing_since.is_none() {
+        return Step::Note(Box::new(Record {
+            removing_since: Some(live.server_now(facts.now)),
+            ..record.clone()
+        }));
+    }
     if live.deleting {
         return Outcome::new(State::Removing)
             .because("BeingDeleted", "")
@@ -106,10 +106,7 @@ pub(super) fn finish(
     settings: &Settings,
     live: &Live,
 ) -> Option<Step> {
-    let now = match live.source {
-        Source::Read(Some(date)) => date,
-        Source::Read(None) | Source::Watch => facts.now,
-    };
+    let now = live.server_now(facts.now);
     if !live.suspend {
         let body = with_suspend(live, true)?;
         let wrote = digest(&body);
@@ -141,7 +138,7 @@ pub(super) fn finish(
         );
     }
     let began = record.removing_since.unwrap_or(since);
-    if elapsed(began, facts.now.max(now)) >= settings.finish_limit {
+    if elapsed(began, now) >= settings.finish_limit {
         return None;
     }
     match facts.unfinished_jobs.get(&live.uid) {
@@ -156,10 +153,6 @@ pub(super) fn finish(
                 .done(),
         ),
     }
-}
-
-fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 /// Takes our marks off and leaves all else as it is.

@@ -5,7 +5,7 @@
 //! Law: *now* is the API server's clock, in whole seconds; without it the agent's, which a live read corrects.
 //! Not: when the replacement happens (`apply.rs`).
 
-use super::{Facts, Live, Outcome, Settings, Source};
+use super::{Facts, Live, Outcome, Settings};
 use crate::report::State;
 use crate::segment::schedule::next_after;
 use jiff::{SignedDuration, Timestamp};
@@ -29,10 +29,7 @@ pub(super) fn may_start_a_past_run(live: &Live, spec: &Value) -> bool {
 }
 
 fn server_now(live: &Live, facts: &Facts) -> Timestamp {
-    let now = match live.source {
-        Source::Read(Some(date)) => date,
-        Source::Read(None) | Source::Watch => facts.now,
-    };
+    let now = live.server_now(facts.now);
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 

@@ -4,7 +4,7 @@
 
 use super::{Live, Record};
 use crate::admit::Refusal;
-use crate::assignment::{Entry, Owner};
+use crate::assignment::{Adoption, Entry, Owner};
 use crate::ids::{CronJobName, Digest, Namespace, Uid};
 use crate::report::State;
 use jiff::Timestamp;
@@ -70,6 +70,8 @@ pub struct Order<'a> {
     pub owner: &'a Owner,
     /// Whether the policy admits the template (or everything is refused because the policy can't be read).
     pub verdict: Result<(), Refusal>,
+    /// How a CronJob that is not ours may be adopted: as the entry says, as far as the policy lets it.
+    pub adoption: Adoption,
     /// Whether one more CronJob may be made.
     pub room: Result<(), Refusal>,
     /// Whether the policy admits orders in the namespace where the CronJob is now, for removals and moves.

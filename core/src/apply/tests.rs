@@ -90,6 +90,10 @@ struct World {
     now: Timestamp,
     verdict: Result<(), Refusal>,
     held_namespace: Result<(), Refusal>,
+    /// What the policy makes of the order's mode.
+    adoption: Adoption,
+    /// Seconds that the agent's clock is behind the server's.
+    lag: i64,
     create_error: Option<&'static str>,
     stray: Option<Place>,
     waiting_since: Option<Timestamp>,
@@ -108,6 +112,8 @@ impl World {
             now: at(NOW),
             verdict: Ok(()),
             held_namespace: Ok(()),
+            adoption: Adoption::IfSame,
+            lag: 0,
             create_error: None,
             stray: None,
             waiting_since: None,
@@ -207,8 +213,9 @@ impl World {
         let owner = Owner {
             hub: HubId::new("hub-00000001").unwrap(),
         };
+        let agents_now = self.now - jiff::SignedDuration::from_secs(self.lag);
         let mut facts = Facts {
-            now: self.now,
+            now: agents_now,
             stray: self.stray.clone().or_else(|| self.other_place(entry)),
             waiting_since: self.waiting_since,
             ..Facts::default()
@@ -218,6 +225,7 @@ impl World {
                 entry,
                 owner: &owner,
                 verdict: self.verdict.clone(),
+                adoption: self.adoption,
                 room: Ok(()),
                 held_namespace: self.held_namespace.clone(),
             };
@@ -225,7 +233,7 @@ impl World {
                 Step::Done(outcome) => {
                     self.waiting_since = self
                         .waiting_since
-                        .or(Some(self.now))
+                        .or(Some(agents_now))
                         .filter(|_| outcome.waits_for_run);
                     return Ok(Some(outcome));
                 }
@@ -301,7 +309,7 @@ impl World {
                     self.log.push(format!("put {why:?}"));
                     let live = Live::read(self.store(&place, &body), Some(self.now)).unwrap();
                     self.record
-                        .after_put(why, &live, wrote, &body, Some(&before), self.now);
+                        .after_put(why, &live, wrote, &body, Some(&before), agents_now);
                     facts.looks.insert(place, Look::Seen(Box::new(live)));
                 }
                 Step::Delete {
@@ -555,8 +563,15 @@ fn a_run_that_is_due_by_the_old_schedule_is_waited_for_a_minute_at_most() {
 
 #[test]
 fn someone_who_keeps_changing_it_is_named_and_answered_once_a_minute() {
+    for lag in [0, 5, -5] {
+        keeps_changing(lag);
+    }
+}
+
+fn keeps_changing(lag: i64) {
     let entry = entry(|_| {});
     let mut world = World::with(&entry);
+    world.lag = lag;
     for n in 0..5 {
         world.edit("fighter", |object| {
             object["spec"]["failedJobsHistoryLimit"] = json!(n + 7);
@@ -571,7 +586,8 @@ fn someone_who_keeps_changing_it_is_named_and_answered_once_a_minute() {
     let outcome = world.run(&entry).unwrap();
     assert_eq!(
         (outcome.state, outcome.again),
-        (State::Contested, Some(Duration::from_secs(59)))
+        (State::Contested, Some(Duration::from_secs(59))),
+        "the agent's clock is {lag} s behind"
     );
     assert!(
         outcome.message.starts_with("fighter keeps changing"),
@@ -622,6 +638,29 @@ fn what_is_not_ours_is_left_alone_unless_it_is_the_same() {
         (State::NotOwned, "NotOwned".to_owned())
     );
     assert_eq!(other.take_log(), [""; 0]);
+
+    let mut always = entry.clone();
+    always.assignment.modes.adoption = Adoption::Always;
+    let outcome = other.run(&always).unwrap();
+    assert_eq!(outcome.state, State::NotOwned);
+    assert!(
+        outcome
+            .message
+            .ends_with("policy rule adoption does not list Always"),
+        "{}",
+        outcome.message
+    );
+    assert_eq!(
+        other.take_log(),
+        [""; 0],
+        "a hub's order alone takes nothing over"
+    );
+    other.adoption = Adoption::Always;
+    assert_eq!(other.state(&always), applied());
+    assert_eq!(
+        other.take_log(),
+        ["status 2026-01-02T12:00:00Z", "put Adopt"]
+    );
 
     for (name, value) in [
         (names::ANNOTATION_HUB, "hub-of-others"),
@@ -751,6 +790,16 @@ fn a_removal_finishes_kills_or_orphans() {
     );
 
     let mut world = World::with(&entry(|_| {}));
+    (world.jobs, world.lag) = (1, -3600);
+    world.run(&finish);
+    world.after(23 * 3600 + 1800);
+    assert_eq!(
+        world.state(&finish).0,
+        State::Removing,
+        "an agent whose clock is ahead kills no Job earlier"
+    );
+
+    let mut world = World::with(&entry(|_| {}));
     assert_eq!(
         world.run(&removing(RemovalPolicy::Delete, RunningJobs::Kill)),
         None
@@ -802,6 +851,60 @@ fn a_removal_leaves_what_is_not_ours() {
         None
     );
     assert_eq!(world.take_log(), [""; 0]);
+}
+
+#[test]
+fn a_removal_deletes_nothing_whose_marks_were_taken_off() {
+    for name in [names::ANNOTATION_HUB, names::ANNOTATION_SEGMENT] {
+        let mut world = World::with(&entry(|_| {}));
+        world.edit("kubectl", |object| {
+            let annotations = object["metadata"]["annotations"].as_object_mut();
+            annotations.unwrap().remove(name);
+        });
+        assert_eq!(
+            world.run(&removing(RemovalPolicy::Delete, RunningJobs::Kill)),
+            None,
+            "{name}"
+        );
+        assert_eq!(world.take_log(), [""; 0], "{name}");
+    }
+}
+
+#[test]
+fn a_refusal_leaves_nothing_suspended_or_says_so() {
+    let refusal = Refusal {
+        rule: "images",
+        message: "no".to_owned(),
+    };
+    let moved = entry(|template| template.namespace = Namespace::new("reports").unwrap());
+    for (begun, then) in [
+        (
+            removing(RemovalPolicy::Delete, RunningJobs::Finish),
+            entry(|_| {}),
+        ),
+        (moved.clone(), moved),
+    ] {
+        let mut world = World::with(&entry(|_| {}));
+        world.run(&begun);
+        assert_eq!(world.take_log(), ["put Suspend"]);
+        world.verdict = Err(refusal.clone());
+        let mut stays = Err(refusal.clone());
+        std::mem::swap(&mut world.held_namespace, &mut stays);
+        let outcome = world.run(&then).unwrap();
+        assert_eq!(
+            (outcome.state, outcome.message.as_str()),
+            (State::Refused, "no; CronJob granary/a stays suspended")
+        );
+        assert_eq!(world.take_log(), [""; 0]);
+        world.held_namespace = stays;
+        assert_eq!(world.state(&then).0, State::Refused);
+        assert_eq!(
+            world.take_log(),
+            ["status 2026-01-02T12:00:00Z", "put Resume"]
+        );
+        assert_eq!(world.state(&then).0, State::Refused);
+        assert_eq!(world.take_log(), [""; 0]);
+    }
 }
 
 #[test]

@@ -87,6 +87,8 @@ enum Session {
 #[derive(Debug)]
 pub struct AgentSync {
     hub: Option<HubId>,
+    /// The hub that gave the certificate.
+    joined: Option<HubId>,
     fence: Option<Fence>,
     watermark: Option<Watermark>,
     entries: BTreeMap<KeyHash, Arc<Entry>>,
@@ -102,6 +104,7 @@ impl AgentSync {
     pub fn new(stored: Stored) -> Self {
         Self {
             hub: stored.hub,
+            joined: None,
             fence: stored.fence,
             watermark: stored.watermark,
             entries: stored.entries,
@@ -133,6 +136,19 @@ impl AgentSync {
     /// What is held is known again: everything of ours that runs here is covered by an entry.
     pub fn is_whole_again(&mut self) {
         self.damaged = false;
+    }
+
+    /// Which hub this cluster has joined: no other one is obeyed.
+    pub fn joined(&mut self, hub: HubId) {
+        self.joined = Some(hub);
+    }
+
+    /// The store did not take an entry: what is held is again what was acted on last.
+    pub fn not_stored(&mut self, key: KeyHash, before: Option<Arc<Entry>>) {
+        match before {
+            Some(entry) => self.entries.insert(key, entry),
+            None => self.entries.remove(&key),
+        };
     }
 
     /// A stream is open.
@@ -215,7 +231,8 @@ impl AgentSync {
                 retry_after_ms: REFUSED_HUB_RETRY_MS,
             }]
         };
-        if let Some(hub) = self.hub.as_ref().filter(|hub| **hub != welcome.hub) {
+        let obeyed = self.hub.as_ref().or(self.joined.as_ref());
+        if let Some(hub) = obeyed.filter(|hub| **hub != welcome.hub) {
             return refuse(format!(
                 "this hub is {}, the cluster obeys hub {hub}: a hand-over has to be ordered",
                 welcome.hub
@@ -349,6 +366,11 @@ impl AgentSync {
             );
         }
         match order {
+            // A removal has an order of its own, which is stored before it is acted on.
+            Order::Put(entry) if entry.removing.is_some() => (
+                Taken::refused("Unreadable", "an order to hold and to remove".to_owned()),
+                Persist::Behind,
+            ),
             Order::Put(entry) => {
                 if held.is_some_and(|held| {
                     held.id() == entry.id() && held.assignment.number == entry.assignment.number
@@ -463,3 +485,6 @@ fn frame_name(frame: &HubFrame) -> &'static str {
         HubFrame::Goodbye { .. } => "a Goodbye",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Orders. One that can't be read is refused alone, by name: the others of its frame stand.
 
-use super::error::{ConvertError, required};
+use super::error::{ConvertError, Problem, required};
 use super::{assignment, ids};
 use crate::agent::v1;
 use segment_core::assignment::{OrderNumber, RemoveOrder};
@@ -48,6 +48,11 @@ fn put_from_wire(entry: v1::Entry) -> Result<Result<Order, Ack>, ConvertError> {
     .hash();
     let uid = ids::uid("uid", &entry.uid)?;
     let number = assignment::number_from_wire(required("number", entry.number)?);
+    if entry.removing.is_some() {
+        // A removal has an order of its own.
+        let error = ConvertError::new("removing", Problem::Unexpected);
+        return Ok(Err(unreadable(key, uid, number, &error)));
+    }
     Ok(assignment::entry_from_wire(entry)
         .map(|entry| Order::Put(Arc::new(entry)))
         .map_err(|error| unreadable(key, uid, number, &error)))

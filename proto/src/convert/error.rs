@@ -18,6 +18,9 @@ pub enum Problem {
     /// It must be there.
     #[error("is missing")]
     Missing,
+    /// It must not be there.
+    #[error("must not be set here")]
+    Unexpected,
     /// It is an id or a name, and not a good one.
     #[error("{0}")]
     Id(InvalidId),

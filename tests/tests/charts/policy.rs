@@ -93,6 +93,11 @@ fn every_rule_can_be_given() -> Result<(), PolicyError> {
         ),
         ("minimumInterval", r#"{"granary": "5m", "reports": 600}"#),
         ("resources", r#"{"granary": {"cpu": 2, "memory": "4Gi"}}"#),
+        (
+            "podSecurity",
+            r#"{"granary": "chart", "reports": "restricted"}"#,
+        ),
+        ("adoption", r#"["Never", "IfSame", "Always"]"#),
         ("maxCronJobs", "2000"),
         (
             "brake",
@@ -160,6 +165,21 @@ fn a_rule_of_the_values_replaces_that_of_the_preset() {
         BTreeMap::from([("*".to_owned(), vec!["grnry-pg".to_owned()])])
     );
     assert!(policy.images.contains_key("*"), "the others stay");
+}
+
+#[test]
+fn a_rule_of_the_values_can_take_away_what_the_preset_admits() {
+    let set = r#"policy.rules={"secrets":{"*":{}},"images":{"granary":[]}}"#;
+    let policy = policy(&render(
+        "segment-agent",
+        &["--set", "hub.address=a:1", "--set-json", set],
+    ));
+    assert_eq!(policy.secrets["*"], BTreeMap::new());
+    assert_eq!(policy.images["granary"], Vec::<String>::new());
+    assert!(
+        !policy.images["*"].is_empty(),
+        "other namespaces keep theirs"
+    );
 }
 
 #[test]

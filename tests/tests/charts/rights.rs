@@ -167,8 +167,8 @@ fn the_agent_may_do_exactly_this() {
                 "get list watch create update delete",
             ),
             (namespace, "batch/cronjobs/status".to_owned(), "update"),
-            (namespace, "batch/jobs".to_owned(), "get list watch"),
-            (namespace, "/pods".to_owned(), "get list watch"),
+            (namespace, "batch/jobs".to_owned(), "list watch"),
+            (namespace, "/pods".to_owned(), "list watch"),
         ]);
     }
     assert_eq!(granted(&agent(), "segment-agent"), rows(&table));

@@ -212,9 +212,33 @@ fn a_hub_that_has_not_listed_its_segments_yet_orders_nothing() -> Result<()> {
 #[test]
 fn a_segment_made_invalid_keeps_its_last_good_revision_everywhere() -> Result<()> {
     run(async {
-        let stage = Stage::shared("made-invalid", &[("a", &[])]).await?;
+        let stage = Stage::own("made-invalid", &[("a", &[])]).await?;
+        // Under one revision the selector is widened: the last good spec is the wide one, whole.
+        let nowhere = json!({"matchLabels": {"stage": "nowhere"}});
+        let mut narrow = stage.segment("visits");
+        narrow["spec"]["clusterSelector"] = nowhere.clone();
+        stage.apply(&narrow).await?;
+        stage.ready("visits").await?;
         stage.apply(&stage.segment("visits")).await?;
         stage.ready("visits").await?;
+        let kubectl = stage.hub.plane.kubectl()?;
+        wait::until("the wide spec is kept", wait::SOON, || async {
+            let revisions = [
+                "get",
+                "controllerrevisions",
+                "-n",
+                &stage.name,
+                "-o",
+                "jsonpath={.items[*].revision}",
+            ];
+            let kept = kubectl.run(&revisions).await?.ok()?;
+            ensure!(
+                kept.split_whitespace().any(|generation| generation == "2"),
+                "generations {kept}"
+            );
+            Ok(())
+        })
+        .await?;
         let before = stage.cron_job(0, "visits", |_| true).await?;
         let mark = stage.agents[0].mark();
 
@@ -223,9 +247,7 @@ fn a_segment_made_invalid_keeps_its_last_good_revision_everywhere() -> Result<()
             .segments()
             .patch(
                 "visits",
-                &json!({"spec": {"cronjob": {"schedule": "61 25 * * *"}, "clusterSelector": {
-                    "matchLabels": {"stage": "nowhere"}
-                }}}),
+                &json!({"spec": {"cronjob": {"schedule": "61 25 * * *"}, "clusterSelector": nowhere}}),
             )
             .await?;
         wait::until("the Segment is not accepted", wait::SOON, || async {
@@ -236,6 +258,10 @@ fn a_segment_made_invalid_keeps_its_last_good_revision_everywhere() -> Result<()
             Ok(())
         })
         .await?;
+        // Also for a hub that remembers nothing.
+        stage.hub.crash().await?;
+        stage.hub.ready().await?;
+        stage.agents[0].connected(&stage.hub).await?;
         wait::holds("its CronJob stands", Duration::from_secs(8), || async {
             let writes = stage.agents[0].writes(&mark)?;
             ensure!(writes.is_empty(), "{}", lines(&writes));

@@ -183,7 +183,7 @@ fn tls_1_2_is_refused() -> Result<()> {
 fn an_expired_certificate_gets_no_stream() -> Result<()> {
     run(async {
         let stage =
-            Stage::own_with("expired", &[("a", &[])], &[("--certificate-seconds", "8")]).await?;
+            Stage::own_with("expired", &[("a", &[])], &[("--certificate-life", "8s")]).await?;
         stage.apply(&stage.segment("visits")).await?;
         stage.ready("visits").await?;
         let pair = Pair::of_agent(&stage, 0).await?;

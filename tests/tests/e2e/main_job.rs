@@ -224,20 +224,20 @@ fn a_segment_keeps_its_newest_ten_revisions() -> Result<()> {
                 .await?;
             stage.ready("visits").await?;
         }
-        let kept = wait::until("ten revisions are kept", wait::SOON, || async {
+        let generation = stage.segments().get("visits").await?["metadata"]["generation"].clone();
+        let what = "ten revisions are kept, the newest among them";
+        wait::until(what, wait::SOON, || async {
             let kept = Objects::controller_revisions(stage.hub.client(), &stage.name)
                 .list("")
                 .await?;
-            ensure!(kept.len() == 10, "{} are kept", kept.len());
-            Ok(kept)
+            let newest = kept.iter().any(|kept| kept["revision"] == generation);
+            ensure!(
+                kept.len() == 10 && newest,
+                "{} are kept, the newest: {newest}",
+                kept.len()
+            );
+            Ok(())
         })
-        .await?;
-        let generation = stage.segments().get("visits").await?["metadata"]["generation"].clone();
-        ensure!(
-            kept.iter()
-                .any(|revision| revision["revision"] == generation),
-            "the newest is among them"
-        );
-        Ok(())
+        .await
     })
 }

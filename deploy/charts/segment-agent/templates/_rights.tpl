@@ -14,10 +14,10 @@ namespaces. A verb that the agent does not use is a fault, as is one that it lac
   verbs: [update]
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 {{- end -}}
 
 {{/* In its own namespace, by name. All of these are made by this chart, so that `create` is not needed. */}}
