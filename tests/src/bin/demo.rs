@@ -155,10 +155,15 @@ async fn start_spokes(state: &Path, began: Instant) -> Result<Vec<Arc<ControlPla
 }
 
 async fn join(hub: &Hub, spokes: Vec<Arc<ControlPlane>>, began: Instant) -> Result<Vec<Agent>> {
-    // One example takes its user from a Secret of its own; a policy admits that by name.
+    // One example takes its user from a Secret of its own; a policy admits that by name. What is said for a namespace
+    // stands in the preset's place, so the preset's own three are said again.
     let policy = json!({
         "namespaces": [GRANARY],
-        "rules": {"secrets": {"*": {"DB_USER": ["grnry-pg-citus-secret/superuser-username", "shop-db/username"]}}},
+        "rules": {"secrets": {"*": {
+            "DB_USER": ["grnry-pg-citus-secret/superuser-username", "shop-db/username"],
+            "DB_NAME": "grnry-pg-citus-secret/superuser-database",
+            "DB_PASSWORD": "grnry-pg-citus-secret/superuser-password",
+        }}},
     });
     let joins = CLUSTERS.iter().zip(spokes).map(|((cluster, env, region), plane)| {
         let policy = &policy;
