@@ -150,14 +150,19 @@ pub struct Report {
 
 /// Cuts a message to [`MAX_MESSAGE_BYTES`] at a character's end.
 pub fn cut_message(message: &str) -> String {
-    if message.len() <= MAX_MESSAGE_BYTES {
-        return message.to_owned();
+    cut(message, MAX_MESSAGE_BYTES)
+}
+
+/// Cuts a text to `limit` bytes (at least three) at a character's end.
+pub(crate) fn cut(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
     }
-    let mut end = MAX_MESSAGE_BYTES - '…'.len_utf8();
-    while !message.is_char_boundary(end) {
+    let mut end = limit - '…'.len_utf8();
+    while !text.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}…", &message[..end])
+    format!("{}…", &text[..end])
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::aggregate::{Aggregate, aggregate};
 use crate::finding::{Code, Finding};
 use crate::ids::{ClusterName, SegmentKey};
 use crate::index::{ClusterState, FleetIndex, SegmentState};
-use crate::report::{Run, State};
+use crate::report::{self, Run, State};
 use crate::rollout::Progress;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -324,14 +324,7 @@ fn time(timestamp: Timestamp) -> Time {
 }
 
 fn cut(message: &str) -> String {
-    if message.len() <= MAX_CONDITION_BYTES {
-        return message.to_owned();
-    }
-    let mut end = MAX_CONDITION_BYTES - '…'.len_utf8();
-    while !message.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", &message[..end])
+    report::cut(message, MAX_CONDITION_BYTES)
 }
 
 /// The status that a Cluster should have; `None` where the one that stands says the same.

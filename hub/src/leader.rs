@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use segment_core::fence::{Fence, HubMemory, Watermark, raised};
 use segment_core::ids::InstanceId;
 use segment_core::names::{ANNOTATION_INSTANCE, ANNOTATION_N, ANNOTATION_TERM};
-use segment_runtime::lease::{Annotations, Lease, LeaseState, Transition};
+use segment_runtime::lease::{Annotations, LeaseState, Transition};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
@@ -132,11 +132,6 @@ pub async fn follow(mut lease: watch::Receiver<LeaseState>, memory: &watch::Send
 /// Whether the Lease is ours at this very moment, by the monotonic clock: asked before each frame of orders.
 pub fn leads(lease: &watch::Receiver<LeaseState>) -> bool {
     lease.borrow().is_held_at(tokio::time::Instant::now())
-}
-
-/// A Lease that this process stands for.
-pub fn candidate(client: kube::Client, params: segment_runtime::lease::LeaseParams) -> Lease {
-    Lease::new(client, params)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use segment_core::index::FleetIndex;
 use segment_core::names;
 use segment_runtime::Tasks;
 use segment_runtime::admin::{AdminServer, Readiness, ReadyHandle};
-use segment_runtime::lease::{Held, Identity, LeaseParams, LeaseState};
+use segment_runtime::lease::{Held, Identity, Lease, LeaseParams, LeaseState};
 use segment_runtime::shutdown::Signals;
 use segment_runtime::tls::ReloadingKey;
 use std::collections::BTreeMap;
@@ -64,7 +64,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let (client, _) = config.args.kube.client().await?;
     let instance = InstanceId(*uuid::Uuid::new_v4().as_bytes());
     let term = Term::new(instance);
-    let mut lease = leader::candidate(
+    let mut lease = Lease::new(
         client.clone(),
         LeaseParams {
             namespace: config.args.listen.namespace.clone(),
