@@ -17,6 +17,7 @@ pub mod assignment;
 pub mod cronjob;
 pub mod delta;
 pub mod index;
+pub mod lint;
 pub mod observe;
 pub mod placement;
 pub mod render;
