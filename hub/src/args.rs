@@ -3,6 +3,7 @@
 use segment_runtime::args::period;
 use segment_runtime::{AdminArgs, KubeArgs, LogArgs};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The hub: turns Segments into every cluster's desired set, and reports into status.
@@ -49,6 +50,22 @@ pub struct ListenArgs {
         value_name = "IP:PORT"
     )]
     pub users_addr: SocketAddr,
+    /// The validating webhook (`POST /admission`, HTTPS); without it, broken Segments show in their condition only
+    #[arg(
+        long,
+        env = "WEBHOOK_ADDR",
+        value_name = "IP:PORT",
+        requires = "webhook_tls_dir"
+    )]
+    pub webhook_addr: Option<SocketAddr>,
+    /// Folder of the webhook's certificate `tls.crt` and key `tls.key`, read again when they change
+    #[arg(
+        long,
+        env = "WEBHOOK_TLS_DIR",
+        value_name = "DIR",
+        requires = "webhook_addr"
+    )]
+    pub webhook_tls_dir: Option<PathBuf>,
     /// Address that agents dial, as `segctl cluster join` prints it; default: the Service's name
     #[arg(long, env = "PUBLIC_AGENTS_ADDRESS", value_name = "HOST:PORT")]
     pub public_agents_address: Option<String>,

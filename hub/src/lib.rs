@@ -16,7 +16,9 @@ pub mod watch;
 pub mod agents;
 pub mod enrolment;
 pub mod users;
+pub mod webhook;
 
 pub mod handle;
 pub mod metrics;
+pub mod read;
 pub mod server_certificate;

@@ -111,3 +111,38 @@ impl StatusMetrics {
         metrics
     }
 }
+
+/// What the webhook was asked.
+#[derive(Clone, Debug, Default)]
+pub struct WebhookMetrics {
+    /// Requests that were allowed.
+    pub allowed: Counter,
+    /// Requests that were refused.
+    pub refused: Counter,
+    /// Requests that were not judged: malformed, too large, too many, too late.
+    pub errors: Counter,
+}
+
+impl WebhookMetrics {
+    /// Registers them under `segment_webhook_…`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let registry = registry.sub_registry_with_prefix("segment_webhook");
+        registry.register(
+            "allowed",
+            "Requests that were allowed",
+            metrics.allowed.clone(),
+        );
+        registry.register(
+            "refused",
+            "Requests that were refused",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "errors",
+            "Requests that were not judged: malformed, too large, too many, too late",
+            metrics.errors.clone(),
+        );
+        metrics
+    }
+}

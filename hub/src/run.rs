@@ -1,7 +1,7 @@
 //! The composition root: the only place that knows every part.
 //!
 //! ```text
-//! flags ─► Lease ─► identity, CA, book, tombstones ─► reflectors ─► (all listed) ─► agents' and users' servers
+//! flags ─► webhook ─► Lease ─► identity, CA, book, tombstones ─► reflectors ─► (all listed) ─► agents' and users' servers
 //! ```
 
 use crate::agents::enrol::Enrolment;
@@ -14,14 +14,14 @@ use crate::enrolment::CertificateAuthority;
 use crate::fleet::{Fleet, fleet};
 use crate::handle::HubHandle;
 use crate::leader::{self, Term};
-use crate::metrics::{AgentsMetrics, FleetMetrics, StatusMetrics};
+use crate::metrics::{AgentsMetrics, FleetMetrics, StatusMetrics, WebhookMetrics};
 use crate::status_writer::StatusWriter;
 use crate::store::ca::{HubSecrets, load_or_create};
 use crate::store::enrolment::EnrolmentStore;
 use crate::store::secret::StoredSecret;
 use crate::store::tombstones::Tombstones;
 use crate::store::{identity, info};
-use crate::{server_certificate, users, watch};
+use crate::{server_certificate, users, watch, webhook};
 use anyhow::{Context, anyhow};
 use jiff::Timestamp;
 use prometheus_client::registry::Registry;
@@ -56,10 +56,14 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         agents: AgentsMetrics::register(&mut registry),
         status: StatusMetrics::register(&mut registry),
     };
+    let judged = WebhookMetrics::register(&mut registry);
     let readiness = Readiness::new();
     let ready = readiness.handle("leading with every list complete");
     let admin = AdminServer::bind(config.args.admin.admin_addr, readiness, registry).await?;
     tasks.spawn("admin", admin.serve(tasks.shutdown_token()));
+
+    // Judging needs no Lease: every replica does.
+    webhook::start(&config, judged, &tasks).await?;
 
     let (client, _) = config.args.kube.client().await?;
     let instance = InstanceId(*uuid::Uuid::new_v4().as_bytes());

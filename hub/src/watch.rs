@@ -5,11 +5,11 @@
 //! Not: what follows from it.
 
 use crate::fleet::{Event, Fleet, FleetGone, SeenCluster, WatchedSegment};
+use crate::read;
 use futures::{Stream, StreamExt};
 use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
-use segment_core::finding::{Code, Finding};
 use segment_core::ids::{ClusterName, SegmentKey, Uid};
 use segment_core::index::SeenSegment;
 use segment_core::names::FINALIZER;
@@ -154,20 +154,12 @@ pub fn segment(object: &DynamicObject) -> Option<WatchedSegment> {
         }
     };
     let uid: Uid = metadata.uid.as_deref()?.parse().ok()?;
-    let read = serde_json::to_value(object).and_then(serde_json::from_value::<Segment>);
-    let (parsed, status) = match read {
+    let (parsed, status) = match read::segment(object) {
         Ok(mut segment) => {
             let status = segment.status.take();
             (parse(&segment).map(Arc::new), status)
         }
-        Err(error) => (
-            Err(vec![Finding::error(
-                Code::InvalidValue,
-                "spec",
-                format!("can't be read: {error}"),
-            )]),
-            None,
-        ),
+        Err(finding) => (Err(vec![finding]), None),
     };
     let finalizers = metadata.finalizers.unwrap_or_default();
     Some(WatchedSegment {

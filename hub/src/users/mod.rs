@@ -75,6 +75,7 @@ pub async fn start(
     tasks.spawn(
         "users",
         server::serve(
+            server::USERS,
             listener,
             config,
             router,

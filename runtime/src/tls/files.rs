@@ -44,6 +44,7 @@ pub async fn reload_files(
     stop: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(period);
+    let mut failing = false;
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -52,6 +53,7 @@ pub async fn reload_files(
         }
         match files.load() {
             Ok(key) => {
+                failing = false;
                 if target
                     .current()
                     .is_none_or(|current| current.cert != key.cert)
@@ -60,8 +62,12 @@ pub async fn reload_files(
                     target.replace(key);
                 }
             }
+            // Once: a certificate that is yet to be issued may take its time.
             Err(error) => {
-                tracing::warn!(%error, cert = %files.cert.display(), "certificate not reloaded");
+                if !std::mem::replace(&mut failing, true) {
+                    let error = crate::tasks::with_causes(&error);
+                    tracing::warn!(error, cert = %files.cert.display(), "certificate not loaded");
+                }
             }
         }
     }

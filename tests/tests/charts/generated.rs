@@ -79,8 +79,9 @@ fn generated_manifests_are_what_the_charts_render() {
         ("segment-crds", "The custom resources. Apply with: kubectl apply --server-side -f segment-crds.yaml", &[][..]),
         (
             "segment-hub",
-            "A hub in the namespace segment-system, which must exist. Set both --public-…-address to what is seen from outside.",
-            &[][..],
+            "A hub in the namespace segment-system, which must exist. Set both --public-…-address to what is seen from outside.\n\
+             # Without the webhook: a certificate is not made by a file. Broken Segments show in their condition Accepted.",
+            &["--set", "webhook.enabled=false"][..],
         ),
         (
             "segment-agent",

@@ -52,15 +52,23 @@ fn the_pods_are_restricted() {
                 "{name} {pointer}: {why}"
             );
         }
-        for absent in [
-            "hostNetwork",
-            "hostPID",
-            "hostIPC",
-            "volumes",
-            "initContainers",
-        ] {
+        for absent in ["hostNetwork", "hostPID", "hostIPC", "initContainers"] {
             assert_eq!(pod.get(absent), None, "{name}");
         }
+        // The webhook's certificate and nothing else, and the hub starts without it.
+        let secret = json!({
+            "secretName": "segment-hub-webhook-tls", "optional": true,
+            "items": [{"key": "tls.crt", "path": "tls.crt"}, {"key": "tls.key", "path": "tls.key"}],
+        });
+        let volumes = json!([{"name": "webhook-tls", "secret": secret}]);
+        let mounts = json!([{"name": "webhook-tls", "mountPath": "/etc/segment-hub/webhook", "readOnly": true}]);
+        let is_hub = name == "segment-hub";
+        assert_eq!(pod.get("volumes"), is_hub.then_some(&volumes), "{name}");
+        assert_eq!(
+            pod["containers"][0].get("volumeMounts"),
+            is_hub.then_some(&mounts),
+            "{name}"
+        );
         assert_eq!(
             pod["containers"].as_array().map(Vec::len),
             Some(1),
@@ -106,7 +114,11 @@ fn nothing_else_reaches_the_pods_and_they_reach_nothing_else() {
     assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress", "Egress"]));
     assert_eq!(
         openings(policy, "ingress", "from"),
-        [(json!("agents"), true), (json!("users"), true)]
+        [
+            (json!("agents"), true),
+            (json!("users"), true),
+            (json!("webhook"), true)
+        ]
     );
     assert_eq!(openings(policy, "egress", "to"), api_and_dns);
 

@@ -193,6 +193,19 @@ fn what_was_filled_in_survives_upgrade_uninstallation_and_a_new_installation() {
             .collect::<Vec<_>>()
     };
     let before = contents();
+    // What stands as the webhook's certificate, and what the API server is told to trust.
+    let certificate = || {
+        plane.kubectl(&[
+            "get",
+            "secret/segment-hub-webhook-tls",
+            "validatingwebhookconfigurations/segment-hub",
+            "--namespace",
+            NAMESPACE,
+            "--output",
+            "jsonpath={.items[*].data}{.items[*].webhooks[*].clientConfig.caBundle}",
+        ])
+    };
+    let first = certificate();
 
     // An upgrade does not even move the version: a program that writes with the one it knows is not disturbed.
     plane.helm(&[
@@ -210,6 +223,15 @@ fn what_was_filled_in_survives_upgrade_uninstallation_and_a_new_installation() {
     .concat();
     plane.helm(&agent_upgrade);
     assert_eq!(contents(), before);
+    assert_eq!(certificate(), first, "an upgrade keeps the certificate");
+    plane.helm(&[
+        "upgrade",
+        "segment-hub",
+        hub.as_str(),
+        "--set",
+        "webhook.url=https://hub.corp:9444/admission",
+    ]);
+    assert_ne!(certificate(), first, "another host has another certificate");
 
     plane.helm(&["uninstall", "segment-hub"]);
     plane.helm(&["uninstall", "segment-agent"]);

@@ -17,3 +17,4 @@ mod lifecycle;
 mod policy;
 mod rights;
 mod values;
+mod webhook;

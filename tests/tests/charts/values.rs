@@ -23,6 +23,8 @@ fn the_hub_is_told_where_it_is_seen_from_outside() {
         json!([
             "--public-agents-address=segment-hub-agents.segment-system.svc:8443",
             "--public-users-address=segment-hub-users.segment-system.svc:9443",
+            "--webhook-addr=0.0.0.0:9444",
+            "--webhook-tls-dir=/etc/segment-hub/webhook",
             "--log-level=info",
             "--log-format=json",
         ])
@@ -34,6 +36,8 @@ fn the_hub_is_told_where_it_is_seen_from_outside() {
         json!([
             "--public-agents-address=hub.corp:8443",
             "--public-users-address=hub.corp:443",
+            "--webhook-addr=0.0.0.0:9444",
+            "--webhook-tls-dir=/etc/segment-hub/webhook",
             "--log-level=debug",
             "--log-format=plain",
         ])
@@ -219,7 +223,7 @@ fn the_charts_have_the_version_of_the_programs() {
 }
 
 #[test]
-fn both_ports_have_a_service() {
+fn each_port_has_a_service() {
     let objects = render("segment-hub", &[]);
     let ports: BTreeMap<&str, &Value> = objects
         .iter()
@@ -235,6 +239,10 @@ fn both_ports_have_a_service() {
     let expected = [
         ("segment-hub-agents", port("agents", 8443)),
         ("segment-hub-users", port("users", 9443)),
+        (
+            "segment-hub-webhook",
+            json!([{"name": "webhook", "port": 443, "targetPort": "webhook", "protocol": "TCP"}]),
+        ),
     ];
     assert_eq!(
         ports,

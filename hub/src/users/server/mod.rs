@@ -12,7 +12,7 @@ mod accept;
 mod deadline;
 mod routes;
 
-pub use accept::serve;
+pub use accept::{Door, USERS, serve};
 pub use routes::routes;
 
 use super::access::authn::Certificate;
