@@ -157,6 +157,39 @@ impl Stage {
         Objects::segments(self.hub.client(), &self.name)
     }
 
+    /// From now on the webhook is not asked for this stage's namespace: what is wrong shows in the condition only.
+    pub async fn without_webhook(&self) -> Result<()> {
+        let label = format!("{}=off", install::WEBHOOK_LABEL);
+        let kubectl = self.hub.plane.kubectl()?;
+        kubectl
+            .run(&["label", "namespace", &self.name, &label, "--overwrite"])
+            .await?
+            .ok()?;
+        // The API server has its own pace: until it lets a schedule pass that the webhook would not.
+        let mut broken = self.segment("without-webhook");
+        broken["spec"]["cronjob"]["schedule"] = json!("61 25 * * *");
+        wait::until("the webhook is not asked", wait::SOON, || async {
+            let arguments = ["apply", "--server-side", "--dry-run=server", "-f", "-"];
+            kubectl
+                .run_with(&arguments, &broken.to_string())
+                .await?
+                .ok()
+        })
+        .await
+        .map(drop)
+    }
+
+    /// From now on the webhook is asked again.
+    pub async fn with_webhook(&self) -> Result<()> {
+        let label = format!("{}-", install::WEBHOOK_LABEL);
+        let kubectl = self.hub.plane.kubectl()?;
+        kubectl
+            .run(&["label", "namespace", &self.name, &label])
+            .await?
+            .ok()
+            .map(drop)
+    }
+
     /// Applies a Segment.
     pub async fn apply(&self, segment: &Value) -> Result<Value> {
         self.segments().apply(segment).await

@@ -41,7 +41,10 @@ pub struct Hub {
     agents: u16,
     users: u16,
     admin: u16,
+    webhook: u16,
+    webhook_tls: PathBuf,
     second: u16,
+    second_webhook: u16,
     ca: OnceCell<PathBuf>,
 }
 
@@ -67,13 +70,23 @@ impl Hub {
     pub async fn install(plane: ControlPlane) -> Result<Self> {
         let (agents, users, admin) = (ports::free(), ports::free(), ports::free());
         let address = |port: u16| format!("127.0.0.1:{port}");
-        install::hub(&plane, NAMESPACE, &address(agents), &address(users)).await?;
+        let webhook = ports::free();
+        let webhook_tls = install::hub(
+            &plane,
+            NAMESPACE,
+            &address(agents),
+            &address(users),
+            &address(webhook),
+        )
+        .await?;
         let kubeconfig = plane.service_account(NAMESPACE, "segment-hub").await?;
         let mut arguments = vec![
             format!("--kubeconfig={}", kubeconfig.display()),
             format!("--agents-addr={}", address(agents)),
             format!("--users-addr={}", address(users)),
             format!("--admin-addr={}", address(admin)),
+            format!("--webhook-addr={}", address(webhook)),
+            format!("--webhook-tls-dir={}", webhook_tls.display()),
             format!("--public-agents-address={}", address(agents)),
             format!("--public-users-address={}", address(users)),
             format!("--namespace={NAMESPACE}"),
@@ -99,7 +112,10 @@ impl Hub {
             agents,
             users,
             admin,
+            webhook,
+            webhook_tls,
             second: ports::free(),
+            second_webhook: ports::free(),
             ca: OnceCell::new(),
         })
     }
@@ -150,6 +166,8 @@ impl Hub {
             format!("--agents-addr={}", self.second_agents_address()),
             format!("--users-addr=127.0.0.1:{}", ports::free()),
             format!("--admin-addr=127.0.0.1:{}", ports::free()),
+            format!("--webhook-addr={}", self.second_webhook_address()),
+            format!("--webhook-tls-dir={}", self.webhook_tls.display()),
             format!("--public-agents-address={}", self.agents_address()),
             format!("--public-users-address={}", self.users_address()),
             format!("--namespace={NAMESPACE}"),
@@ -172,6 +190,34 @@ impl Hub {
     /// Where agents dial the second replica.
     pub fn second_agents_address(&self) -> String {
         format!("127.0.0.1:{}", self.second)
+    }
+
+    /// Where the API server asks the webhook.
+    pub fn webhook_address(&self) -> String {
+        format!("127.0.0.1:{}", self.webhook)
+    }
+
+    /// The webhook of the second replica, which nobody asks but a test.
+    pub fn second_webhook_address(&self) -> String {
+        format!("127.0.0.1:{}", self.second_webhook)
+    }
+
+    /// Folder of the webhook's `tls.crt`, `tls.key` and `ca.crt`.
+    pub fn webhook_tls(&self) -> &Path {
+        &self.webhook_tls
+    }
+
+    /// Installs the charts once more, over whatever is there.
+    pub async fn install_again(&self) -> Result<()> {
+        install::hub(
+            &self.plane,
+            NAMESPACE,
+            &self.agents_address(),
+            &self.users_address(),
+            &self.webhook_address(),
+        )
+        .await
+        .map(drop)
     }
 
     /// Holder of the Lease.

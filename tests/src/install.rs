@@ -5,7 +5,10 @@
 //! in kube-system gets the agent's namespace into its name.
 //! Not: Deployments: without a kubelet nothing runs them; the harness starts the same program with the same rights.
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::control_plane::ControlPlane;
@@ -66,14 +69,49 @@ pub async fn namespace(plane: &ControlPlane, name: &str) -> Result<()> {
     .await
 }
 
-/// CRDs and hub.
-pub async fn hub(plane: &ControlPlane, namespace: &str, agents: &str, users: &str) -> Result<()> {
+/// The label that keeps a namespace's Segments from the webhook; its value is `off`.
+pub const WEBHOOK_LABEL: &str = "webhook";
+
+/// CRDs and hub. The webhook is asked at an address of this machine, for every namespace but those with
+/// [`WEBHOOK_LABEL`]. Returns the folder of its certificate, which a kubelet would make of the Secret.
+pub async fn hub(
+    plane: &ControlPlane,
+    namespace: &str,
+    agents: &str,
+    users: &str,
+    webhook: &str,
+) -> Result<PathBuf> {
     let crds = render("segment-crds", namespace, &json!({})).await?;
     apply(plane, &crds).await?;
     self::namespace(plane, namespace).await?;
-    let values = json!({"hub": {"addresses": {"agents": agents, "users": users}}});
+    let asked = json!({"matchExpressions": [{"key": WEBHOOK_LABEL, "operator": "NotIn", "values": ["off"]}]});
+    let values = json!({
+        "hub": {"addresses": {"agents": agents, "users": users}},
+        "webhook": {"url": format!("https://{webhook}/admission"), "namespaceSelector": asked},
+    });
     let objects = render("segment-hub", namespace, &values).await?;
-    apply(plane, &without_deployments(objects)).await
+    let secret = objects
+        .iter()
+        .find(|object| object["kind"] == "Secret" && object["type"] == "kubernetes.io/tls")
+        .context("the webhook's certificate")?;
+    let folder = plane.dir().join("webhook-tls");
+    mount(secret, &folder)?;
+    apply(plane, &without_deployments(objects)).await?;
+    Ok(folder)
+}
+
+/// Writes a Secret's keys as files, as the kubelet does: each is whole at any time.
+pub fn mount(secret: &Value, folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (key, value) in secret["data"].as_object().context("data")? {
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(value.as_str().context("base64")?)
+            .context("base64")?;
+        let new = folder.join(format!("..{key}"));
+        std::fs::write(&new, bytes)?;
+        std::fs::rename(new, folder.join(key))?;
+    }
+    Ok(())
 }
 
 /// The agent, in a namespace of its own.

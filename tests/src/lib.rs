@@ -16,6 +16,7 @@ pub mod audit;
 pub mod control_plane;
 pub mod figures;
 pub mod fleet;
+pub mod https;
 pub mod hub;
 pub mod install;
 pub mod kubelet;

@@ -8,7 +8,7 @@ use segment_tests::fleet::Stage;
 use segment_tests::hub::NAMESPACE;
 use segment_tests::objects::{Objects, condition, name};
 use segment_tests::proxy::http::{Action, HttpProxy, Rule};
-use segment_tests::{install, run, wait};
+use segment_tests::{run, wait};
 use serde_json::{Value, json};
 
 const SEGMENTS: [&str; 3] = ["one", "two", "three"];
@@ -59,13 +59,7 @@ async fn lose_everything_else(stage: &Stage) -> Result<()> {
         .patch("segment-hub-enrolment", &json!({"data": null}))
         .await?;
     // As the chart leaves it: an empty Lease.
-    install::hub(
-        &stage.hub.plane,
-        NAMESPACE,
-        &stage.hub.agents_address(),
-        &stage.hub.users_address(),
-    )
-    .await
+    stage.hub.install_again().await
 }
 
 #[test]
@@ -213,6 +207,7 @@ fn a_hub_that_has_not_listed_its_segments_yet_orders_nothing() -> Result<()> {
 fn a_segment_made_invalid_keeps_its_last_good_revision_everywhere() -> Result<()> {
     run(async {
         let stage = Stage::own("made-invalid", &[("a", &[])]).await?;
+        stage.without_webhook().await?;
         // Under one revision the selector is widened: the last good spec is the wide one, whole.
         let nowhere = json!({"matchLabels": {"stage": "nowhere"}});
         let mut narrow = stage.segment("visits");
