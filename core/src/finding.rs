@@ -51,9 +51,160 @@ pub enum Code {
     Collision,
     /// A quantity or a number is out of its range.
     OutOfRange,
+    /// A transformation has no result type.
+    MissingType,
+    /// A transformation has no name, or nothing after its name.
+    MissingDefinition,
+    /// A transformation names a path (or alias) that the segment does not have.
+    UnlistedPath,
+    /// An index has no name.
+    UnnamedIndex,
+    /// An index definition lists no columns.
+    InvalidIndex,
+    /// Indexes on a segment that is a view.
+    IndexOnView,
+    /// A view has no name.
+    UnnamedView,
+    /// A view has no condition.
+    ViewWithoutCondition,
+    /// Two columns of the segment have one name.
+    DuplicateColumn,
+    /// Two paths have one alias.
+    DuplicateAlias,
+    /// A column is transformed twice.
+    DuplicateTransformation,
+    /// Two indexes have one name.
+    DuplicateIndex,
+    /// Two views have one name.
+    DuplicateView,
+    /// A view or index has the name of another relation of the segment.
+    NameCollision,
+    /// There are more or fewer aliases than paths.
+    AliasCount,
+    /// Aliases for paths that are not listed.
+    AliasesWithoutPaths,
+    /// A name is longer than `PostgreSQL` keeps it.
+    LongIdentifier,
+    /// A name has characters that `PostgreSQL` takes only in quotes.
+    OddName,
+    /// A separator is empty, or only white space.
+    EmptySeparator,
+    /// Two separators of one list can't be told apart.
+    AmbiguousSeparator,
+    /// A separator stands inside a definition, so that the list is split there.
+    SeparatorInText,
+    /// A list has a member with nothing in it.
+    EmptyMember,
+    /// Something refers to a column that the segment does not create.
+    UnknownColumn,
+    /// A result type is none that `PostgreSQL` has.
+    UnknownType,
+    /// A pivot transformation does not use the path's column.
+    NoPlaceholder,
+    /// A generic segment takes no columns.
+    NoColumns,
+    /// A condition begins with the word WHERE.
+    WhereKeyword,
+    /// A % in a query is not written as these images need it.
+    LonePercent,
+    /// A comment mark cuts off the rest of an SQL text.
+    SqlComment,
+    /// A quote, bracket or comment in an SQL text is not closed.
+    UnterminatedText,
+    /// An SQL text has a semicolon between statements.
+    SeveralStatements,
+    /// An SQL text can't be parsed.
+    SqlSyntax,
+    /// A variable that this TYPE does not read.
+    UnusedVariable,
+    /// A value is neither True nor False.
+    NotABoolean,
+    /// A password or token stands in plain text.
+    PlainSecret,
+    /// A variable that the image is too old for.
+    NewerImage,
+    /// The schedule is legal and never due.
+    NeverDue,
+    /// The clocks go back over the schedule: a run starts twice.
+    RunsTwice,
+    /// The clocks go forward over the schedule: a run is left out.
+    NeverRuns,
+    /// Two Segments write one table.
+    SharedTable,
+    /// A field that the resource does not have.
+    UnknownField,
+    /// A value of another type than the field's.
+    WrongType,
+    /// A Segment stands twice in the files given.
+    DuplicateSegment,
+    /// A document that can't be read.
+    Unreadable,
 }
 
 impl Code {
+    /// Every code, in the order of declaration.
+    pub const ALL: &'static [Self] = &[
+        Self::RequiredVariable,
+        Self::InvalidValue,
+        Self::InvalidSchedule,
+        Self::UnknownTimeZone,
+        Self::InvalidName,
+        Self::DuplicateVariable,
+        Self::UnknownReference,
+        Self::UnsafeReference,
+        Self::SecretReference,
+        Self::TooLarge,
+        Self::NotYet,
+        Self::InvalidSelector,
+        Self::NoClusterSelected,
+        Self::Collision,
+        Self::OutOfRange,
+        Self::MissingType,
+        Self::MissingDefinition,
+        Self::UnlistedPath,
+        Self::UnnamedIndex,
+        Self::InvalidIndex,
+        Self::IndexOnView,
+        Self::UnnamedView,
+        Self::ViewWithoutCondition,
+        Self::DuplicateColumn,
+        Self::DuplicateAlias,
+        Self::DuplicateTransformation,
+        Self::DuplicateIndex,
+        Self::DuplicateView,
+        Self::NameCollision,
+        Self::AliasCount,
+        Self::AliasesWithoutPaths,
+        Self::LongIdentifier,
+        Self::OddName,
+        Self::EmptySeparator,
+        Self::AmbiguousSeparator,
+        Self::SeparatorInText,
+        Self::EmptyMember,
+        Self::UnknownColumn,
+        Self::UnknownType,
+        Self::NoPlaceholder,
+        Self::NoColumns,
+        Self::WhereKeyword,
+        Self::LonePercent,
+        Self::SqlComment,
+        Self::UnterminatedText,
+        Self::SeveralStatements,
+        Self::SqlSyntax,
+        Self::UnusedVariable,
+        Self::NotABoolean,
+        Self::PlainSecret,
+        Self::NewerImage,
+        Self::NeverDue,
+        Self::RunsTwice,
+        Self::NeverRuns,
+        Self::SharedTable,
+        Self::UnknownField,
+        Self::WrongType,
+        Self::DuplicateSegment,
+        Self::Unreadable,
+    ];
+
     /// The code as users see it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,6 +223,50 @@ impl Code {
             Self::NoClusterSelected => "NoClusterSelected",
             Self::Collision => "Collision",
             Self::OutOfRange => "OutOfRange",
+            Self::MissingType => "MissingType",
+            Self::MissingDefinition => "MissingDefinition",
+            Self::UnlistedPath => "UnlistedPath",
+            Self::UnnamedIndex => "UnnamedIndex",
+            Self::InvalidIndex => "InvalidIndex",
+            Self::IndexOnView => "IndexOnView",
+            Self::UnnamedView => "UnnamedView",
+            Self::ViewWithoutCondition => "ViewWithoutCondition",
+            Self::DuplicateColumn => "DuplicateColumn",
+            Self::DuplicateAlias => "DuplicateAlias",
+            Self::DuplicateTransformation => "DuplicateTransformation",
+            Self::DuplicateIndex => "DuplicateIndex",
+            Self::DuplicateView => "DuplicateView",
+            Self::NameCollision => "NameCollision",
+            Self::AliasCount => "AliasCount",
+            Self::AliasesWithoutPaths => "AliasesWithoutPaths",
+            Self::LongIdentifier => "LongIdentifier",
+            Self::OddName => "OddName",
+            Self::EmptySeparator => "EmptySeparator",
+            Self::AmbiguousSeparator => "AmbiguousSeparator",
+            Self::SeparatorInText => "SeparatorInText",
+            Self::EmptyMember => "EmptyMember",
+            Self::UnknownColumn => "UnknownColumn",
+            Self::UnknownType => "UnknownType",
+            Self::NoPlaceholder => "NoPlaceholder",
+            Self::NoColumns => "NoColumns",
+            Self::WhereKeyword => "WhereKeyword",
+            Self::LonePercent => "LonePercent",
+            Self::SqlComment => "SqlComment",
+            Self::UnterminatedText => "UnterminatedText",
+            Self::SeveralStatements => "SeveralStatements",
+            Self::SqlSyntax => "SqlSyntax",
+            Self::UnusedVariable => "UnusedVariable",
+            Self::NotABoolean => "NotABoolean",
+            Self::PlainSecret => "PlainSecret",
+            Self::NewerImage => "NewerImage",
+            Self::NeverDue => "NeverDue",
+            Self::RunsTwice => "RunsTwice",
+            Self::NeverRuns => "NeverRuns",
+            Self::SharedTable => "SharedTable",
+            Self::UnknownField => "UnknownField",
+            Self::WrongType => "WrongType",
+            Self::DuplicateSegment => "DuplicateSegment",
+            Self::Unreadable => "Unreadable",
         }
     }
 }

@@ -16,6 +16,8 @@ pub mod apply;
 pub mod assignment;
 pub mod cronjob;
 pub mod delta;
+pub mod export;
+pub mod import;
 pub mod index;
 pub mod lint;
 pub mod observe;

@@ -42,6 +42,10 @@ pub const ANNOTATION_DIGEST: &str = "segment.grnry.io/digest";
 pub const ANNOTATION_HOLD_UNTIL: &str = "segment.grnry.io/hold-until";
 /// Annotation of a CronJob that is suspended for a proof run: `<job>/<until>`.
 pub const ANNOTATION_SUSPENDED_FOR: &str = "segment.grnry.io/suspended-for";
+/// Annotation of a Segment that came by Granary's API: the labels it has there, as a JSON list of strings.
+pub const ANNOTATION_API_LABELS: &str = "segment.grnry.io/api-labels";
+/// Annotation of a Segment that came by Granary's API: its roles there, as JSON.
+pub const ANNOTATION_API_ROLES: &str = "segment.grnry.io/api-roles";
 /// Annotation on the policy ConfigMap that releases the agent's brake.
 pub const ANNOTATION_RELEASE_BRAKE: &str = "segment.grnry.io/release-brake";
 

@@ -11,6 +11,7 @@ use crate::assignment::{
 };
 use crate::finding::{Code, Finding};
 use crate::ids::ClusterName;
+use crate::lint;
 use crate::placement::ClusterView;
 use crate::segment::resolved::{self, Variables, variables};
 use crate::segment::{EffectiveSegment, effective, overrides, schedule};
@@ -31,6 +32,14 @@ pub fn render(
     defaults: &HouseDefaults,
     cluster: &ClusterView,
 ) -> Result<Rendered, Vec<Finding>> {
+    // What was accepted before lint knew better stands as it is.
+    if segment.linted {
+        let found = lint::on_cluster(segment, defaults, cluster, &segment.warnings);
+        let errors: Vec<Finding> = found.into_iter().filter(Finding::is_error).collect();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+    }
     let effective = effective(segment, &cluster.labels);
     let schedule = hashed_schedule(segment, &effective, cluster);
     let (variables, schedule) = match (variables(segment, &effective, defaults, cluster), schedule)
@@ -54,7 +63,7 @@ pub fn render(
 /// What is wrong under these defaults wherever no override matches; empty is no promise for a cluster. With it a Segment
 /// that could run nowhere is refused before a cluster is selected.
 pub fn base_findings(segment: &ParsedSegment, defaults: &HouseDefaults) -> Vec<Finding> {
-    resolved::base_findings(segment, defaults)
+    resolved::base_findings(&segment.spec, defaults)
 }
 
 /// What of a cluster the rendered bytes depend on.

@@ -10,6 +10,7 @@ use crate::aggregate::{Aggregate, aggregate};
 use crate::finding::{Code, Finding};
 use crate::ids::{ClusterName, SegmentKey};
 use crate::index::{ClusterState, FleetIndex, SegmentState};
+use crate::lint;
 use crate::report::{self, Run, State};
 use crate::rollout::Progress;
 use jiff::Timestamp;
@@ -177,7 +178,7 @@ impl Story {
             accepted: if segment.is_refused() {
                 (refusal(&segment.findings), findings(&segment.findings))
             } else {
-                (Reason::Accepted, String::new())
+                (Reason::Accepted, warnings(segment))
             },
             is_ready,
             ready,
@@ -311,11 +312,13 @@ fn refusal(findings: &[Finding]) -> Reason {
 }
 
 fn findings(list: &[Finding]) -> String {
-    list.iter()
-        .filter(|finding| finding.is_error())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    lint::text(list.iter().filter(|finding| finding.is_error()))
+}
+
+/// What is legal in the accepted spec, but probably not meant.
+fn warnings(segment: &SegmentState) -> String {
+    let parsed = segment.good.as_ref().map(|good| &good.parsed);
+    lint::text(parsed.iter().flat_map(|parsed| &parsed.warnings))
 }
 
 /// Whole seconds, as the API server stores them: a finer time would look like a change each time.

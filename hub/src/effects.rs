@@ -295,7 +295,7 @@ impl Effects {
         );
         let what = format!("GET segment {key}");
         let live = backoff::call(CALL_LIMIT, what, segments.get(key.name.as_str())).await?;
-        Ok(watch::segment(&live))
+        Ok(watch::segment(&live, &self.defaults))
     }
 
     /// Before a removal by unselection both objects are read live: a reflector may be behind.

@@ -297,7 +297,7 @@ async fn start_fleet(
     );
     let writer = StatusWriter::new(client.clone(), ends.fleet.clone(), status_metrics);
     tasks.spawn("status", writer.run(ends.status, tasks.shutdown_token()));
-    let segments = watch::segments(client.clone(), ends.fleet.clone());
+    let segments = watch::segments(client.clone(), ends.fleet.clone(), config.defaults.clone());
     tasks.spawn("watch segments", until(tasks.shutdown_token(), segments));
     let clusters = watch::clusters(client.clone(), ends.fleet.clone());
     tasks.spawn("watch clusters", until(tasks.shutdown_token(), clusters));

@@ -7,16 +7,17 @@
 use crate::fleet::{Event, Fleet, FleetGone, SeenCluster, WatchedSegment};
 use crate::read;
 use futures::{Stream, StreamExt};
+use jiff::Timestamp;
 use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use segment_core::ids::{ClusterName, SegmentKey, Uid};
 use segment_core::index::SeenSegment;
+use segment_core::lint::lint;
 use segment_core::names::FINALIZER;
 use segment_core::placement::ClusterView;
-use segment_core::segment::parse;
+use segment_core::segment::HouseDefaults;
 use segment_crds::{Cluster, Segment};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Objects per page of a list.
@@ -48,26 +49,30 @@ fn config() -> watcher::Config {
 ///
 /// # Errors
 /// When the fleet task has ended.
-pub async fn segments(client: Client, fleet: Fleet) -> Result<(), FleetGone> {
+pub async fn segments(
+    client: Client,
+    fleet: Fleet,
+    defaults: HouseDefaults,
+) -> Result<(), FleetGone> {
     let api: Api<DynamicObject> = Api::all_with(client, &segment_resource());
     let mut events = std::pin::pin!(guarded("segments", watcher(api, config())));
     let mut listing = Vec::new();
     while let Some(event) = events.next().await {
         match event {
             watcher::Event::Init => listing = Vec::new(),
-            watcher::Event::InitApply(object) => listing.extend(segment(&object)),
+            watcher::Event::InitApply(object) => listing.extend(segment(&object, &defaults)),
             watcher::Event::InitDone => {
                 fleet
                     .tell(Event::Segments(std::mem::take(&mut listing)))
                     .await?;
             }
             watcher::Event::Apply(object) => {
-                if let Some(watched) = segment(&object) {
+                if let Some(watched) = segment(&object, &defaults) {
                     fleet.tell(Event::Segment(Box::new(watched))).await?;
                 }
             }
             watcher::Event::Delete(object) => {
-                if let Some(watched) = segment(&object) {
+                if let Some(watched) = segment(&object, &defaults) {
                     fleet
                         .tell(Event::SegmentGone(watched.seen.key, watched.seen.uid))
                         .await?;
@@ -141,8 +146,8 @@ fn guarded<K: Resource>(
         .filter_map(std::future::ready)
 }
 
-/// Reads a Segment; `None` where it has no usable name, which the API server does not let happen.
-pub fn segment(object: &DynamicObject) -> Option<WatchedSegment> {
+/// Reads and judges a Segment; `None` where it has no usable name, which the API server does not let happen.
+pub fn segment(object: &DynamicObject, defaults: &HouseDefaults) -> Option<WatchedSegment> {
     let metadata = object.metadata.clone();
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let name = metadata.name.as_deref().unwrap_or_default();
@@ -157,7 +162,8 @@ pub fn segment(object: &DynamicObject) -> Option<WatchedSegment> {
     let (parsed, status) = match read::segment(object) {
         Ok(mut segment) => {
             let status = segment.status.take();
-            (parse(&segment).map(Arc::new), status)
+            let verdict = lint(&segment, defaults, Timestamp::now());
+            (verdict.parsed.ok_or(verdict.findings), status)
         }
         Err(finding) => (Err(vec![finding]), None),
     };

@@ -63,6 +63,10 @@ pub(crate) enum Command {
     Describe(DescribeArgs),
     /// Why a Segment is, or is not, on a cluster: one reason
     Why(WhyArgs),
+    /// What is wrong with Segments in files: schema, grammar, schedules, SQL; needs no hub
+    ///
+    /// Exit code 1 with errors, 2 where a file can't be read.
+    Lint(LintArgs),
     /// What clusters hold that no Segment here asks for
     Orphans(OrphansArgs),
     /// Join clusters, list them
@@ -271,6 +275,35 @@ pub(crate) struct WhyArgs {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
     pub(crate) output: Document,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LintForm {
+    /// For people: the line, a caret, and what to do
+    #[default]
+    Text,
+    /// An array of findings: stable
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+}
+
+/// `lint`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LintArgs {
+    /// Files and folders with YAML or JSON; - is stdin
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: LintForm,
+    /// Exit code 1 with warnings too
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
+    /// House defaults of your hub, as lines KEY=VALUE [default: the built-in ones]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) defaults: Option<PathBuf>,
 }
 
 /// `orphans`.

@@ -8,6 +8,7 @@ mod config;
 mod describe;
 mod get;
 mod hub;
+mod lint;
 mod names;
 mod orphans;
 mod status;
@@ -28,6 +29,7 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Status(status) => status::run(&Hub::find(&globals).await?, status).await,
         Command::Get(get) => get::run(&Hub::find(&globals).await?, get).await,
         Command::Describe(describe) => describe::run(&Hub::find(&globals).await?, describe).await,
+        Command::Lint(lint) => lint::run(&globals, lint).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,

@@ -8,8 +8,8 @@ use std::process::ExitCode;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    yes, or done
-  1    the answer is no (not ready)
-  2    usage, or a bad value
+  1    the answer is no (not ready, lint errors)
+  2    usage, a bad value, or a file that can't be read
   3    hub not reachable, not logged in, not allowed
   4    not found
   5    timed out

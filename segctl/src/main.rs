@@ -9,6 +9,8 @@ mod args;
 mod commands;
 mod connect;
 mod exit;
+mod input;
+mod lint;
 mod nearest;
 mod output;
 mod text;
@@ -110,6 +112,7 @@ mod tests {
             "segctl describe cluster eu-21",
             "segctl describe segment granary/demo-segment",
             "segctl why granary/demo-segment --cluster eu-21",
+            "segctl lint a.yaml dir - -o sarif --deny-warnings --defaults house.env",
             "segctl orphans --cluster eu-21 -o name",
             "segctl cluster join eu-21 --labels env=prod,region=eu-west --ttl 30m --wait --timeout 2m",
             "segctl cluster join eu-21 -o manifest",

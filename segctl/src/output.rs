@@ -5,6 +5,9 @@
 
 pub(crate) mod age;
 pub(crate) mod detail;
+pub(crate) mod excerpt;
+pub(crate) mod findings;
+pub(crate) mod machine;
 pub(crate) mod rows;
 pub(crate) mod table;
 
@@ -21,6 +24,12 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     written
         .and_then(|()| out.flush())
         .map_err(|error| Failure::new(Exit::No, format!("stdout can't be written: {error}")))
+}
+
+/// How many characters a line of the terminal has; some usual width where stdout is none.
+pub(crate) fn terminal_width() -> usize {
+    const USUAL: usize = 120;
+    terminal_size::terminal_size().map_or(USUAL, |(width, _)| width.0.into())
 }
 
 /// Writes a line to stderr.

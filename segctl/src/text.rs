@@ -5,16 +5,18 @@
 /// One line, without control characters.
 pub(crate) fn one_line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for word in text
-        .split(|c: char| c.is_control() || is_direction_mark(c))
-        .filter(|word| !word.is_empty())
-    {
+    for word in text.split(is_unprintable).filter(|word| !word.is_empty()) {
         if !out.is_empty() && !out.ends_with(' ') {
             out.push(' ');
         }
         out.push_str(word);
     }
     out
+}
+
+/// What would move the cursor, or reorder what a terminal shows.
+pub(crate) fn is_unprintable(c: char) -> bool {
+    c.is_control() || is_direction_mark(c)
 }
 
 /// Marks that reorder what a terminal shows.

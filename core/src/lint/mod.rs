@@ -5,11 +5,25 @@
 //! the same findings (corpus in `tests/corpus`). Not: the schema of the resource (`crds`), what a cluster's policy says
 //! (`admit.rs`).
 
-use crate::finding::Finding;
+pub mod dst;
+pub mod grammar;
+mod on_cluster;
+mod report;
+mod rules;
+pub(crate) mod script;
+mod spec;
+pub mod sql;
+mod types;
+
+pub(crate) use on_cluster::on_cluster;
+
+use crate::finding::{Code, Finding};
 use crate::placement::ClusterView;
-use crate::segment::{HouseDefaults, ParsedSegment, parse};
+use crate::segment::{HouseDefaults, ParsedSegment, parse, resolved};
 use jiff::Timestamp;
-use segment_crds::Segment;
+use segment_crds::{Segment, SegmentSpec};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What lint says of one Segment by itself.
@@ -30,17 +44,22 @@ impl Verdict {
 
 /// Judges a Segment by itself, under these house defaults. `now` is for warnings that name dates (DST).
 pub fn lint(segment: &Segment, defaults: &HouseDefaults, now: Timestamp) -> Verdict {
-    let _ = (defaults, now);
-    match parse(segment) {
-        Ok(parsed) => Verdict {
-            findings: parsed.warnings.clone(),
-            parsed: Some(Arc::new(parsed)),
-        },
-        Err(findings) => Verdict {
-            findings,
-            parsed: None,
-        },
-    }
+    let (parsed, mut findings) = match parse(segment) {
+        Ok(parsed) => (Some(parsed), Vec::new()),
+        Err(findings) => (None, findings),
+    };
+    findings.extend(with_defaults(&segment.spec, defaults));
+    findings.extend(spec::findings(&segment.spec, defaults, now));
+    tidy(&mut findings);
+    let refused = findings.iter().any(Finding::is_error);
+    let parsed = parsed.filter(|_| !refused).map(|parsed| {
+        Arc::new(ParsedSegment {
+            warnings: findings.clone(),
+            linted: true,
+            ..parsed
+        })
+    });
+    Verdict { findings, parsed }
 }
 
 /// Judges a Segment again as it stands on one cluster, after overrides and `$(cluster.…)`: only what is found there and
@@ -51,8 +70,62 @@ pub fn lint_on(
     cluster: &ClusterView,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let _ = now;
-    crate::render::render(segment, defaults, cluster)
+    let known = if segment.linted {
+        Cow::Borrowed(&segment.warnings)
+    } else {
+        Cow::Owned(spec::findings(&segment.spec, defaults, now))
+    };
+    let mut findings = crate::render::render(segment, defaults, cluster)
         .err()
-        .unwrap_or_default()
+        .unwrap_or_default();
+    findings.extend(on_cluster(segment, defaults, cluster, &known));
+    tidy(&mut findings);
+    findings
 }
+
+/// Findings as one text: what kubectl and the condition `Accepted` show.
+pub fn text<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+    findings
+        .into_iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// What is wrong with the base under these defaults, and may not be put right by overrides.
+fn with_defaults(spec: &SegmentSpec, defaults: &HouseDefaults) -> Vec<Finding> {
+    let other_database = spec.overrides.iter().any(|change| {
+        change.env.db_type.is_some()
+            || change.env.citus_dist_col.is_some()
+            || change.unset.env.iter().any(|name| name == "DB_TYPE")
+    });
+    resolved::base_findings(spec, defaults)
+        .into_iter()
+        .filter(|finding| !(other_database && finding.field == "spec.env.CITUS_DIST_COL"))
+        .collect()
+}
+
+/// Errors first, then in the order of the fields, each once.
+fn tidy(findings: &mut Vec<Finding>) {
+    let wrong: BTreeSet<String> = findings
+        .iter()
+        .filter(|finding| finding.is_error())
+        .map(|finding| finding.field.clone())
+        .collect();
+    // What the parser makes of a text that is split wrongly helps nobody.
+    findings.retain(|finding| finding.code != Code::SqlSyntax || !wrong.contains(&finding.field));
+    findings.sort_by(|a, b| {
+        b.severity
+            .cmp(&a.severity)
+            .then_with(|| a.field.cmp(&b.field))
+            .then_with(|| a.offset.cmp(&b.offset))
+    });
+    findings.dedup_by(|a, b| {
+        // Two rules may refuse an empty value for the same reason.
+        (a.code, &a.field, a.offset) == (b.code, &b.field, b.offset)
+            && (a.message == b.message || a.code == Code::RequiredVariable)
+    });
+}
+
+#[cfg(test)]
+mod tests;

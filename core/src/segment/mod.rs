@@ -10,10 +10,10 @@ pub mod overrides;
 mod parsed;
 pub(crate) mod quantity;
 pub(crate) mod resolved;
-mod rules;
+pub(crate) mod rules;
 pub mod schedule;
 pub mod template;
-mod variables;
+pub(crate) mod variables;
 
 pub use defaults::HouseDefaults;
 pub use overrides::{EffectiveSegment, effective};

@@ -7,7 +7,7 @@
 
 use super::rules::Seen;
 use super::{ParsedSegment, template};
-use segment_crds::{CronJobSettings, ImageSettings, Override, SecretRef, SegmentEnv};
+use segment_crds::{CronJobSettings, ImageSettings, Override, SecretRef, SegmentEnv, SegmentSpec};
 use std::collections::BTreeMap;
 
 /// What a Segment says for one cluster, before defaults and references.
@@ -29,7 +29,7 @@ pub struct EffectiveSegment {
 
 /// What a Segment says for a cluster with these labels (the implicit one included).
 pub fn effective(segment: &ParsedSegment, labels: &BTreeMap<String, String>) -> EffectiveSegment {
-    let mut effective = base(segment);
+    let mut effective = base(&segment.spec);
     effective.overrides = matching(segment, labels).collect();
     for index in effective.overrides.clone() {
         if let Some(change) = segment.spec.overrides.get(index) {
@@ -40,8 +40,7 @@ pub fn effective(segment: &ParsedSegment, labels: &BTreeMap<String, String>) -> 
 }
 
 /// What a Segment says where no override matches.
-pub(super) fn base(segment: &ParsedSegment) -> EffectiveSegment {
-    let spec = &segment.spec;
+pub(crate) fn base(spec: &SegmentSpec) -> EffectiveSegment {
     EffectiveSegment {
         cronjob: spec.cronjob.clone(),
         env: spec.env.clone(),
@@ -67,7 +66,7 @@ pub(crate) fn matching<'a>(
 
 impl EffectiveSegment {
     /// Names that are not known were refused when the Segment was parsed.
-    fn apply(&mut self, change: &Override) {
+    pub(crate) fn apply(&mut self, change: &Override) {
         let Override {
             cluster_selector: _,
             cronjob,
@@ -97,7 +96,7 @@ impl EffectiveSegment {
     }
 
     /// What is known of a variable before the cluster is.
-    pub(super) fn seen(&self, name: &str) -> Seen<'_> {
+    pub(crate) fn seen(&self, name: &str) -> Seen<'_> {
         match self.env.get(name) {
             _ if self.env_from_secrets.contains_key(name) => Seen::Later,
             None => Seen::Absent,

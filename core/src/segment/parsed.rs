@@ -34,8 +34,10 @@ pub struct ParsedSegment {
     pub target_namespace: Namespace,
     /// Name of the `CronJob` on a spoke.
     pub cronjob_name: CronJobName,
-    /// Legal, but probably not meant.
+    /// Legal, but probably not meant; empty until lint has judged it.
     pub warnings: Vec<Finding>,
+    /// Whether lint has judged it, so that `warnings` are all there are. What was good before lint knew better is not.
+    pub(crate) linted: bool,
     /// What of a cluster its base and each override ask for.
     pub(crate) needs: Needs,
 }
@@ -73,16 +75,17 @@ pub fn parse(segment: &Segment) -> Result<ParsedSegment, Vec<Finding>> {
         .as_deref()
         .map_or(Ok(Uid::default()), str::parse)
         .map_err(|error: crate::ids::InvalidId| invalid("metadata.uid", error.to_string()));
-    let (Ok(namespace), Ok(name), Ok(uid)) = (namespace, name, uid) else {
-        return Err(findings);
-    };
-    let key = SegmentKey { namespace, name };
-    parse_spec(
-        key,
-        uid,
-        metadata.generation.unwrap_or(0),
-        Arc::new(segment.spec.clone()),
-    )
+    let generation = metadata.generation.unwrap_or(0);
+    let spec = Arc::new(segment.spec.clone());
+    if let (Ok(namespace), Ok(name), Ok(uid)) = (namespace, name, uid) {
+        return parse_spec(SegmentKey { namespace, name }, uid, generation, spec);
+    }
+    // The rest is judged all the same, under a name that will do.
+    if let Ok(stand_in) = SegmentKey::new("default", "segment") {
+        let rest = parse_spec(stand_in, Uid::default(), generation, spec);
+        findings.extend(rest.err().unwrap_or_default());
+    }
+    Err(findings)
 }
 
 /// Reads a spec that belongs to this Segment: a stored revision, or one that is only planned.
@@ -132,7 +135,7 @@ pub fn parse_spec(
         judge.unset(&change.unset, &path("unset"));
     }
 
-    let mut parsed = ParsedSegment {
+    let parsed = ParsedSegment {
         cronjob_name: cronjob_name(&key.name),
         key,
         uid,
@@ -141,25 +144,17 @@ pub fn parse_spec(
         override_selectors,
         target_namespace,
         warnings: Vec::new(),
+        linted: false,
         needs: needs(&spec),
         spec,
     };
-    if judge.errors == 0 {
-        // Rules over several fields; pointless where one of the fields is wrong by itself.
-        let base = overrides::base(&parsed);
-        judge.whole(&base, &|name| base.seen(name), None, &|field| {
-            format!("spec.{field}")
-        });
-    }
+    let base = overrides::base(&parsed.spec);
+    judge.whole(&base, &|name| base.seen(name), None, &|field| {
+        format!("spec.{field}")
+    });
     if judge.errors > 0 {
-        return Err(judge
-            .findings
-            .into_iter()
-            .filter(Finding::is_error)
-            .collect());
+        return Err(judge.findings);
     }
-    judge.warn_about(&parsed);
-    parsed.warnings = judge.findings;
     Ok(parsed)
 }
 

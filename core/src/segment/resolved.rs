@@ -9,6 +9,7 @@ use super::{EffectiveSegment, HouseDefaults, ParsedSegment, overrides, template}
 use crate::assignment::SecretKey;
 use crate::finding::{Code, Finding};
 use crate::placement::ClusterView;
+use segment_crds::SegmentSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The variables of the container.
@@ -77,9 +78,9 @@ pub(crate) fn variables(
 }
 
 /// What is wrong with a Segment under these defaults on every cluster that no override speaks of.
-pub(crate) fn base_findings(segment: &ParsedSegment, defaults: &HouseDefaults) -> Vec<Finding> {
+pub(crate) fn base_findings(spec: &SegmentSpec, defaults: &HouseDefaults) -> Vec<Finding> {
     let mut judge = Judge::default();
-    let base = overrides::base(segment);
+    let base = overrides::base(spec);
     let path = |field: &str| format!("spec.{field}");
     let db_type = defaults.env.get("DB_TYPE").map(String::as_str);
     judge.whole(&base, &|name| base.seen(name), db_type, &path);

@@ -8,7 +8,7 @@ mod resources;
 mod tests;
 mod whole;
 
-pub(super) use whole::Seen;
+pub(crate) use whole::Seen;
 
 use super::defaults::pull_secrets;
 use super::variables::DEFAULT_SECRET_KEYS;

@@ -125,6 +125,14 @@ impl Schedule {
         })))
     }
 
+    /// Whether this is due in every hour of the days on which it is due at all.
+    pub fn every_hour(&self) -> bool {
+        match &self.0 {
+            Kind::Every(_) => true,
+            Kind::Fields(fields) => fields.hour == (1 << 24) - 1,
+        }
+    }
+
     /// False for what is legal and never due, such as `0 0 31 2 *`.
     pub fn ever_fires(&self) -> bool {
         match &self.0 {
@@ -170,6 +178,22 @@ pub fn check(schedule: &str, field: &str) -> Result<(), Finding> {
         Schedule::parse(schedule)
     };
     checked.map(|_| ()).map_err(|error| error.finding(field))
+}
+
+/// One of the schedules that a schedule with `H` becomes: the one with the lowest values.
+///
+/// # Errors
+/// Where the schedule is refused.
+pub fn lowest_h(schedule: &str) -> Result<Schedule, ScheduleError> {
+    Schedule::parse(&hash::replace_with(schedule, |_, _| 0)?)
+}
+
+/// All the schedules at once that a schedule with `H` becomes: due whenever one of them can be.
+///
+/// # Errors
+/// Where the schedule is refused.
+pub fn widest_h(schedule: &str) -> Result<Schedule, ScheduleError> {
+    Schedule::parse(&hash::replace_by_all(schedule)?)
 }
 
 /// The time zone of this IANA name, from the database that is compiled in.

@@ -77,12 +77,31 @@ fn pieces(value: &str) -> impl Iterator<Item = Piece<'_>> {
 }
 
 /// Whether a value names a cluster, well or badly.
-pub(super) fn mentions_cluster(value: &str) -> bool {
+pub(crate) fn mentions_cluster(value: &str) -> bool {
     value.contains("$(cluster") && pieces(value).any(|piece| matches!(piece, Piece::Cluster { .. }))
 }
 
+/// A value that means to us what it means to a kubelet that knows no clusters: `$(cluster.…)` becomes `$$(cluster.…)`.
+pub(crate) fn escaped(value: &str) -> Cow<'_, str> {
+    if !mentions_cluster(value) {
+        return Cow::Borrowed(value);
+    }
+    let mut out = String::with_capacity(value.len() + 1);
+    for piece in pieces(value) {
+        match piece {
+            Piece::Text(text) | Piece::Variable { whole: text, .. } => out.push_str(text),
+            Piece::Cluster { inner, .. } => {
+                out.push_str("$$(");
+                out.push_str(inner);
+                out.push(')');
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
 /// Names of the variables that the kubelet would put in.
-pub(super) fn variables(value: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn variables(value: &str) -> impl Iterator<Item = &str> {
     pieces(value).filter_map(|piece| match piece {
         Piece::Variable { name, .. } => Some(name),
         Piece::Text(_) | Piece::Cluster { .. } => None,
@@ -196,6 +215,38 @@ pub fn expand<'a>(
         }
     }
     Ok(Cow::Owned(out))
+}
+
+/// Where in the value as written that stands which [`expand`] has put at `offset`; a reference stands for all of its
+/// value.
+pub(crate) fn origin(value: &str, cluster: &ClusterView, offset: usize) -> usize {
+    let mut written = 0;
+    let mut expanded = 0;
+    for piece in pieces(value) {
+        match piece {
+            Piece::Text(text) | Piece::Variable { whole: text, .. } => {
+                if offset < expanded + text.len() {
+                    return written + (offset - expanded);
+                }
+                expanded += text.len();
+                written += text.len();
+            }
+            Piece::Cluster {
+                offset: begin,
+                inner,
+            } => {
+                expanded += Reference::parse(inner)
+                    .as_ref()
+                    .and_then(|reference| reference.value(cluster))
+                    .map_or(0, str::len);
+                if offset < expanded {
+                    return begin;
+                }
+                written = begin + inner.len() + "$()".len();
+            }
+        }
+    }
+    value.len()
 }
 
 fn is_safe(value: &str) -> bool {

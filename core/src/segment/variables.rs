@@ -5,7 +5,7 @@
 //! Not: the list of names (`crds`), the grammar of list-valued variables (lint).
 
 /// Variables with a default, sorted by name. The hub variable that replaces it has the same name.
-pub(super) const DEFAULTS: [(&str, &str); 18] = [
+pub(crate) const DEFAULTS: [(&str, &str); 18] = [
     ("COLUMN_PLACEHOLDER", "?"),
     ("DB_HOST", "grnry-pg-citus"),
     ("DB_PORT", "5432"),
@@ -27,23 +27,23 @@ pub(super) const DEFAULTS: [(&str, &str); 18] = [
 ];
 
 /// Default secret of variables that come from a Secret; the hub variable is `DB_SECRET`.
-pub(super) const DEFAULT_SECRET: &str = "grnry-pg-citus-secret";
+pub(crate) const DEFAULT_SECRET: &str = "grnry-pg-citus-secret";
 
 /// Variables that always come from a Secret, with their default keys there, sorted by name.
-pub(super) const DEFAULT_SECRET_KEYS: [(&str, &str); 3] = [
+pub(crate) const DEFAULT_SECRET_KEYS: [(&str, &str); 3] = [
     ("DB_NAME", "superuser-database"),
     ("DB_PASSWORD", "superuser-password"),
     ("DB_USER", "superuser-username"),
 ];
 
 /// Values of `DB_TYPE`; older images also say `aurora`.
-pub(super) const DB_TYPES: [&str; 3] = ["citus", "postgres", "aurora"];
+pub(crate) const DB_TYPES: [&str; 3] = ["citus", "postgres", "aurora"];
 
 /// Values of `TYPE`.
-pub(super) const TYPES: [&str; 3] = ["pivot", "generic", "flexible"];
+pub(crate) const TYPES: [&str; 3] = ["pivot", "generic", "flexible"];
 
 /// Whether the script reads the variable as `True` or `False`.
-pub(super) fn is_boolean(name: &str) -> bool {
+pub(crate) fn is_boolean(name: &str) -> bool {
     matches!(
         name,
         "DB_PRESERVE_VIEWS" | "DB_USE_SSL" | "DB_USE_VIEWS" | "DEBUG" | "PIVOT_ALLOW_EMPTY"
@@ -51,7 +51,7 @@ pub(super) fn is_boolean(name: &str) -> bool {
 }
 
 /// The values of TYPE with which the script reads a variable; empty: with all.
-pub(super) fn read_by_types(name: &str) -> &'static [&'static str] {
+pub(crate) fn read_by_types(name: &str) -> &'static [&'static str] {
     match name {
         "PIVOT_ALIASES"
         | "PIVOT_ALLOW_EMPTY"

@@ -4,16 +4,14 @@
 //! Not: the grammar of list-valued variables (lint).
 
 use super::{Judge, resources};
-use crate::finding::{Code, Finding};
-use crate::segment::overrides::{EffectiveSegment, base};
-use crate::segment::parsed::ParsedSegment;
-use crate::segment::schedule::{Schedule, uses_h};
-use crate::segment::variables::{DB_TYPES, TYPES, is_boolean, read_by_types};
+use crate::finding::Code;
+use crate::segment::overrides::EffectiveSegment;
+use crate::segment::variables::{DB_TYPES, TYPES};
 use segment_crds::limits::IDENTIFIER_MAX_BYTES;
 
 /// What is known of a variable's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::segment) enum Seen<'a> {
+pub(crate) enum Seen<'a> {
     /// It has none.
     Absent,
     /// This.
@@ -159,68 +157,4 @@ impl Judge {
             }
         }
     }
-
-    /// What is legal, but probably not meant. Only of the base: an override may be the reason for what looks odd.
-    pub(in crate::segment) fn warn_about(&mut self, segment: &ParsedSegment) {
-        let base = base(segment);
-        let kind = base.env.type_.as_deref().unwrap_or_default();
-        for (name, value) in base.env.iter() {
-            let Some(value) = value else { continue };
-            let field = format!("spec.env.{name}");
-            let types = read_by_types(name);
-            if TYPES.contains(&kind) && !types.is_empty() && !types.contains(&kind) {
-                let message = format!("is not read with TYPE {kind}");
-                self.push(Finding::warning(Code::InvalidValue, &field, message));
-            }
-            if is_boolean(name) && !matches!(value, "True" | "False") && !value.contains("$(") {
-                let message = format!("{value:?} is neither True nor False");
-                self.push(Finding::warning(Code::InvalidValue, &field, message));
-            }
-        }
-        if let Some(offset) = base.env.source_query.as_deref().and_then(lone_percent) {
-            self.push(
-                Finding::warning(
-                    Code::InvalidValue,
-                    "spec.env.SOURCE_QUERY",
-                    "a % must be written %%%%",
-                )
-                .at(offset),
-            );
-        }
-        let schedules = std::iter::once(("spec".to_owned(), &segment.spec.cronjob)).chain(
-            (0..)
-                .zip(&segment.spec.overrides)
-                .map(|(index, change): (usize, _)| {
-                    (format!("spec.overrides[{index}]"), &change.cronjob)
-                }),
-        );
-        for (at, settings) in schedules {
-            if let Some(text) = &settings.schedule
-                && !uses_h(text)
-                && Schedule::parse(text).is_ok_and(|schedule| !schedule.ever_fires())
-            {
-                let field = format!("{at}.cronjob.schedule");
-                self.push(Finding::warning(
-                    Code::InvalidSchedule,
-                    field,
-                    "is never due",
-                ));
-            }
-        }
-    }
-}
-
-/// Offset of the first run of `%` that is not made of fours.
-fn lone_percent(query: &str) -> Option<usize> {
-    let mut rest = query;
-    let mut offset = 0;
-    while let Some(start) = rest.find('%') {
-        let run = rest[start..].bytes().take_while(|&b| b == b'%').count();
-        if run % 4 != 0 {
-            return Some(offset + start);
-        }
-        offset += start + run;
-        rest = &query[offset..];
-    }
-    None
 }

@@ -49,9 +49,22 @@ fn hash(segment: &SegmentKey, cluster: &ClusterName, field: usize, part: usize) 
         .fold(0, |value, &byte| value << 8 | u64::from(byte))
 }
 
+/// The schedule with all values of each `H` at once: every run that some cluster has.
+pub(super) fn replace_by_all(schedule: &str) -> Result<String, ScheduleError> {
+    replace(schedule, |_, _| None)
+}
+
 pub(super) fn replace_with(
     schedule: &str,
     hash: impl Fn(usize, usize) -> u64,
+) -> Result<String, ScheduleError> {
+    replace(schedule, |field, part| Some(hash(field, part)))
+}
+
+/// A hash picks one of the values that an `H` stands for; `None` all of them.
+fn replace(
+    schedule: &str,
+    hash: impl Fn(usize, usize) -> Option<u64>,
 ) -> Result<String, ScheduleError> {
     let mut out = String::with_capacity(schedule.len() + 16);
     for (index, (offset, field)) in split_fields(schedule).into_iter().enumerate() {
@@ -84,7 +97,7 @@ fn replace_part(
     part: &str,
     offset: usize,
     bounds: &Bounds,
-    hash: u64,
+    hash: Option<u64>,
 ) -> Result<(), ScheduleError> {
     let fail = |message: String| {
         ScheduleError::new(offset, format!("{}: {message}", bounds.what))
@@ -118,9 +131,8 @@ fn replace_part(
         )));
     }
     let size = high - low + 1;
-    // Writing to a String never fails.
-    let _ = match rest.strip_prefix('/') {
-        None if rest.is_empty() => write!(out, "{}", low + hash % size),
+    let step = match rest.strip_prefix('/') {
+        None if rest.is_empty() => None,
         None => return Err(fail(format!("{rest:?} after H is not understood"))),
         Some(step) => {
             let step = number(step).map_err(fail)?;
@@ -128,8 +140,14 @@ fn replace_part(
             if step < 2 || step > size {
                 return Err(fail(format!("the step {step} is not within 2-{size}")));
             }
-            write!(out, "{}-{high}/{step}", low + hash % step)
+            Some(step)
         }
+    };
+    // Writing to a String never fails.
+    let _ = match (hash, step) {
+        (None, _) => write!(out, "{low}-{high}"),
+        (Some(hash), None) => write!(out, "{}", low + hash % size),
+        (Some(hash), Some(step)) => write!(out, "{}-{high}/{step}", low + hash % step),
     };
     Ok(())
 }

@@ -38,6 +38,14 @@ impl Schedule {
             Kind::Fields(fields) => fields.next_after(zone, after),
         }
     }
+
+    /// The first wall clock minute in `[from, to)` that matches, whatever a zone does with it; none for `@every`.
+    pub(crate) fn first_civil(&self, from: DateTime, to: DateTime) -> Option<DateTime> {
+        match &self.0 {
+            Kind::Every(_) => None,
+            Kind::Fields(fields) => fields.next_civil(from, to.year()).filter(|due| *due < to),
+        }
+    }
 }
 
 impl Fields {

@@ -1,0 +1,228 @@
+//! Lint of documents: what the API server, the webhook and every cluster would say, said offline.
+//!
+//! In: a document of a file. Out: [`Judged`]: every finding once, with its place. Law: one verdict wherever it is asked
+//! for; what a schema says is not said again by a rule (test `nothing_is_said_twice`). Not: how findings are printed.
+
+pub(crate) mod defaults;
+pub(crate) mod report;
+pub(crate) mod schema;
+pub(crate) mod shape;
+
+use crate::input::Document;
+use jiff::Timestamp;
+use schema::Mistake;
+use segment_core::finding::{Code, Finding};
+use segment_core::segment::HouseDefaults;
+use segment_crds::Segment;
+use serde_json::{Value, json};
+use shape::Shape;
+use std::collections::BTreeSet;
+
+/// What all documents are judged under.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// House defaults.
+    pub(crate) defaults: HouseDefaults,
+    /// The namespace of documents that name none, as kubectl has it.
+    pub(crate) namespace: String,
+    /// For warnings that name dates.
+    pub(crate) now: Timestamp,
+}
+
+/// A finding with what is needed to find its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Its field is the document's own, so that it can be found there.
+    pub(crate) finding: Finding,
+    /// The field's name is meant, not its value.
+    pub(crate) at_name: bool,
+}
+
+/// What came of one document.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    /// `namespace/name`, as far as it says.
+    pub(crate) key: String,
+    /// Every finding.
+    pub(crate) told: Vec<Told>,
+}
+
+/// Judges a document; `None` where it is none of ours.
+pub(crate) fn judge(document: &Document, context: &Context) -> Option<Judged> {
+    let shape = shape::of(&document.value)?;
+    let (segment, mut told) = match shape {
+        Shape::Segment => resource(document, context),
+        Shape::Api | Shape::HelmValues | Shape::CronJob => imported(document, context),
+    };
+    let key = segment.as_ref().map_or_else(
+        || key_of(&document.value, &context.namespace),
+        |segment| {
+            format!(
+                "{}/{}",
+                segment.metadata.namespace.as_deref().unwrap_or_default(),
+                segment.metadata.name.as_deref().unwrap_or_default()
+            )
+        },
+    );
+    if let Some(segment) = &segment {
+        let wrong: BTreeSet<String> = told.iter().map(|told| told.finding.field.clone()).collect();
+        let verdict = segment_core::lint::lint(segment, &context.defaults, context.now);
+        let mut more: Vec<Finding> = verdict
+            .findings
+            .into_iter()
+            .map(|mut finding| {
+                finding.field = shape::field(shape, &finding.field);
+                finding
+            })
+            .filter(|finding| !covers(&wrong, &finding.field))
+            .collect();
+        more.extend(rules(segment, shape, &wrong, &more));
+        told.extend(more.into_iter().map(|finding| Told {
+            finding,
+            at_name: false,
+        }));
+    }
+    Some(Judged { key, told })
+}
+
+/// Whether something is known to be wrong with this field, or with one around it.
+fn covers(wrong: &BTreeSet<String>, field: &str) -> bool {
+    wrong.contains(field)
+        || field
+            .match_indices(['.', '['])
+            .any(|(at, _)| wrong.contains(&field[..at]))
+}
+
+/// A resource as kubectl would send it.
+fn resource(document: &Document, context: &Context) -> (Option<Segment>, Vec<Told>) {
+    let positions = &document.positions;
+    let mut mistakes = schema::mistakes(&document.value, |field| positions.written(field));
+    if let Some(mistake) = wrong_version(&document.value) {
+        mistakes.push(mistake);
+    }
+    let mut value = without(&document.value, &mistakes, |field| positions.written(field));
+    let told: Vec<Told> = mistakes
+        .into_iter()
+        .map(|mistake| Told {
+            finding: mistake.finding,
+            at_name: mistake.at_name,
+        })
+        .collect();
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata.get("namespace").is_none()
+    {
+        metadata.insert("namespace".to_owned(), json!(context.namespace));
+    }
+    match serde_json::from_value(value) {
+        Ok(segment) => (Some(segment), told),
+        Err(error) if told.is_empty() => {
+            let finding = Finding::error(
+                Code::InvalidValue,
+                "spec",
+                format!("can't be read: {error}"),
+            );
+            let told = Told {
+                finding,
+                at_name: true,
+            };
+            (None, vec![told])
+        }
+        Err(_) => (None, told),
+    }
+}
+
+/// Another group or version is another kind.
+fn wrong_version(document: &Value) -> Option<Mistake> {
+    let wanted = format!("{}/{}", segment_crds::GROUP, segment_crds::VERSION);
+    let message = match document.get("apiVersion").map(Value::as_str) {
+        Some(Some(version)) if version == wanted => return None,
+        Some(Some(version)) => format!("is {:?}", version.chars().take(80).collect::<String>()),
+        Some(None) => return None,
+        None => "is required".to_owned(),
+    };
+    Some(Mistake {
+        finding: Finding::error(Code::InvalidValue, "apiVersion", message)
+            .help(format!("write apiVersion: {wanted}")),
+        pointer: "/apiVersion".to_owned(),
+        is_text: true,
+        at_name: false,
+    })
+}
+
+/// The document as it would be without its mistakes of form, so that its meaning can be judged too.
+fn without<'a>(
+    document: &Value,
+    mistakes: &[Mistake],
+    written: impl Fn(&str) -> Option<&'a str>,
+) -> Value {
+    let mut value = document.clone();
+    // The last first: an item that is taken out of a list moves those behind it.
+    for mistake in mistakes.iter().rev() {
+        if mistake.is_text {
+            if let Some(wrong) = value.pointer_mut(&mistake.pointer) {
+                let text = written(&mistake.finding.field)
+                    .map_or_else(|| wrong.to_string(), str::to_owned);
+                *wrong = Value::String(text);
+            }
+        } else if let Some((parent, name)) = mistake.pointer.rsplit_once('/')
+            && mistake.finding.code != Code::RequiredVariable
+            && let Some(Value::Object(fields)) = value.pointer_mut(parent)
+        {
+            fields.remove(&name.replace("~1", "/").replace("~0", "~"));
+        }
+    }
+    value
+}
+
+/// The CRD's rules, where nothing else was said of the field.
+fn rules(
+    segment: &Segment,
+    shape: Shape,
+    wrong: &BTreeSet<String>,
+    findings: &[Finding],
+) -> Vec<Finding> {
+    let Err(errors) = segment.validate_cel() else {
+        return Vec::new();
+    };
+    errors
+        .into_vec()
+        .into_iter()
+        .filter_map(|error| {
+            let field = shape::field(shape, &error.field_path);
+            let code = match error.reason.as_deref() {
+                Some("FieldValueRequired") => Code::RequiredVariable,
+                _ => Code::InvalidValue,
+            };
+            let said = covers(wrong, &field)
+                || findings.iter().any(|finding| {
+                    finding.is_error()
+                        && (finding.field.starts_with(&field) || field.starts_with(&finding.field))
+                });
+            (!said).then(|| Finding::error(code, field, error.message))
+        })
+        .collect()
+}
+
+/// A document of another shape, as an import makes a Segment of it.
+fn imported(document: &Document, context: &Context) -> (Option<Segment>, Vec<Told>) {
+    match shape::import(document, context) {
+        Ok(segment) => (Some(segment), Vec::new()),
+        Err(findings) => {
+            let told = findings.into_iter().map(|finding| Told {
+                finding,
+                at_name: false,
+            });
+            (None, told.collect())
+        }
+    }
+}
+
+fn key_of(value: &Value, namespace: &str) -> String {
+    let text = |field: &str| value.pointer(field).and_then(Value::as_str);
+    let name = text("/metadata/name").unwrap_or_default();
+    let namespace = text("/metadata/namespace").unwrap_or(namespace);
+    crate::text::one_line(&format!("{namespace}/{name}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! What lint tells of all files together.
+//!
+//! In: documents one after another. Out: [`Report`]: findings with file, line and excerpt, and counts. Law: memory is
+//! bounded by what is printed, not by what is read. Not: the form of the output.
+
+use super::{Context, Judged, Told, judge};
+use crate::input::{Document, Read, Unreadable};
+use crate::output::excerpt::Excerpt;
+use segment_core::finding::{Code, Finding, Severity};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many findings of one document are told.
+const MAX_FINDINGS: usize = 500;
+
+/// A finding where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Reported {
+    /// The file as it was named.
+    pub(crate) file: String,
+    /// Line and column from 1; `None` for a file that can't be read at all.
+    pub(crate) at: Option<(usize, usize)>,
+    /// How many characters are meant.
+    pub(crate) width: usize,
+    /// `namespace/name`; empty where there is no Segment.
+    pub(crate) segment: String,
+    /// What is wrong.
+    pub(crate) finding: Finding,
+    /// The line, cut to the terminal's width.
+    pub(crate) excerpt: Option<Excerpt>,
+}
+
+/// Everything that lint has to say.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Findings in the order of files and lines.
+    pub(crate) findings: Vec<Reported>,
+    /// How many Segments were judged.
+    pub(crate) segments: usize,
+    /// How many files were read.
+    pub(crate) files: usize,
+    /// How many documents were of other kinds.
+    pub(crate) skipped: usize,
+    /// How many documents can't be read.
+    pub(crate) unreadable: usize,
+    /// Findings left out, as there were too many of one document.
+    pub(crate) left_out: usize,
+    /// Width of the terminal, in characters.
+    width: usize,
+    /// Where each Segment was first.
+    seen: BTreeMap<String, String>,
+}
+
+impl Report {
+    /// Nothing read yet; excerpts are cut to `width` characters.
+    pub(crate) fn new(width: usize) -> Self {
+        Self {
+            width,
+            ..Self::default()
+        }
+    }
+
+    /// Judges what one file holds.
+    pub(crate) fn add_file(&mut self, name: &str, named: bool, read: Vec<Read>, context: &Context) {
+        self.files += 1;
+        let (before, skipped) = (self.segments + self.unreadable, self.skipped);
+        let first = self.findings.len();
+        for document in read {
+            match document {
+                Ok(document) => self.add(&document, context),
+                Err(unreadable) => self.unreadable(unreadable),
+            }
+        }
+        // A file that was named for this and holds no Segment is a mistake; in a folder it is not.
+        if named && self.segments + self.unreadable == before {
+            let message = if self.skipped > skipped {
+                "holds no Segment, but other objects"
+            } else {
+                "is empty"
+            };
+            self.unreadable(Unreadable {
+                file: name.to_owned(),
+                at: None,
+                message: message.to_owned(),
+                help:
+                    "a Segment begins with apiVersion: segment.grnry.io/v1alpha1 and kind: Segment"
+                        .to_owned(),
+            });
+        }
+        self.findings[first..].sort_by_key(|reported| reported.at);
+    }
+
+    fn add(&mut self, document: &Document, context: &Context) {
+        let Some(judged) = judge(document, context) else {
+            self.skipped += 1;
+            return;
+        };
+        self.segments += 1;
+        let mut told = judged.told.clone();
+        told.extend(self.twice(document, &judged));
+        self.left_out += told.len().saturating_sub(MAX_FINDINGS);
+        // Errors are kept before warnings; they are sorted by place afterwards.
+        told.sort_by_key(|told| !told.finding.is_error());
+        for told in told.into_iter().take(MAX_FINDINGS) {
+            self.findings
+                .push(located(document, &judged.key, told, self.width));
+        }
+    }
+
+    /// One name in two documents: applied one after the other, the last would win.
+    fn twice(&mut self, document: &Document, judged: &Judged) -> Option<Told> {
+        if judged.key.ends_with('/') {
+            return None;
+        }
+        let place = document.positions.place("metadata.name", false, None);
+        let here = format!("{}:{}", document.file, place.line);
+        let first = self.seen.get(&judged.key).cloned();
+        let Some(first) = first else {
+            self.seen.insert(judged.key.clone(), here);
+            return None;
+        };
+        Some(Told {
+            finding: Finding::warning(
+                Code::DuplicateSegment,
+                "metadata.name",
+                format!(
+                    "segment {} is defined a second time, first in {first}",
+                    judged.key
+                ),
+            )
+            .help("the last one applied would win: remove one, or give it another name"),
+            at_name: false,
+        })
+    }
+
+    fn unreadable(&mut self, unreadable: Unreadable) {
+        self.unreadable += 1;
+        self.findings.push(Reported {
+            file: unreadable.file,
+            at: unreadable.at,
+            width: 1,
+            segment: String::new(),
+            finding: Finding::error(Code::Unreadable, "", unreadable.message).help(unreadable.help),
+            excerpt: None,
+        });
+    }
+
+    /// Findings of one severity.
+    pub(crate) fn count(&self, severity: Severity) -> usize {
+        self.findings
+            .iter()
+            .filter(|reported| reported.finding.severity == severity)
+            .count()
+    }
+
+    /// The codes that occur.
+    pub(crate) fn codes(&self) -> BTreeSet<Code> {
+        self.findings
+            .iter()
+            .map(|reported| reported.finding.code)
+            .collect()
+    }
+}
+
+/// A finding with its place in the file.
+pub(crate) fn located(document: &Document, key: &str, told: Told, width: usize) -> Reported {
+    let offset = told.finding.offset.map(|offset| offset as usize);
+    let place = document
+        .positions
+        .place(&told.finding.field, told.at_name, offset);
+    let excerpt = Excerpt::new(document.positions.line(&place), &place, width);
+    Reported {
+        file: document.file.clone(),
+        at: Some((place.line, place.column)),
+        width: place.width,
+        segment: key.to_owned(),
+        finding: told.finding,
+        excerpt: Some(excerpt),
+    }
+}
