@@ -116,6 +116,7 @@ fn a_second_statement_is_an_error() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn the_rest_is_a_warning_in_our_words() {
     use Fragment::{Condition, Expression, IndexDefinition};
     for (fragment, text, offset, message) in [
