@@ -32,15 +32,15 @@ pub fn render(
     defaults: &HouseDefaults,
     cluster: &ClusterView,
 ) -> Result<Rendered, Vec<Finding>> {
+    let effective = effective(segment, &cluster.labels);
     // What was accepted before lint knew better stands as it is.
     if segment.linted {
-        let found = lint::on_cluster(segment, defaults, cluster, &segment.warnings);
+        let found = lint::on_cluster(segment, &effective, defaults, cluster, &segment.warnings);
         let errors: Vec<Finding> = found.into_iter().filter(Finding::is_error).collect();
         if !errors.is_empty() {
             return Err(errors);
         }
     }
-    let effective = effective(segment, &cluster.labels);
     let schedule = hashed_schedule(segment, &effective, cluster);
     let (variables, schedule) = match (variables(segment, &effective, defaults, cluster), schedule)
     {

@@ -19,7 +19,7 @@ pub(crate) use on_cluster::on_cluster;
 
 use crate::finding::{Code, Finding};
 use crate::placement::ClusterView;
-use crate::segment::{HouseDefaults, ParsedSegment, parse, resolved};
+use crate::segment::{HouseDefaults, ParsedSegment, effective, parse, resolved};
 use jiff::Timestamp;
 use segment_crds::{Segment, SegmentSpec};
 use std::borrow::Cow;
@@ -78,12 +78,13 @@ pub fn lint_on(
     let mut findings = crate::render::render(segment, defaults, cluster)
         .err()
         .unwrap_or_default();
-    findings.extend(on_cluster(segment, defaults, cluster, &known));
+    let effective = effective(segment, &cluster.labels);
+    findings.extend(on_cluster(segment, &effective, defaults, cluster, &known));
     tidy(&mut findings);
     findings
 }
 
-/// Findings as one text: what kubectl and the condition `Accepted` show.
+/// Findings as one text, as the condition `Accepted` shows them. The webhook says the same, a line for each.
 pub fn text<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
     findings
         .into_iter()

@@ -10,18 +10,19 @@ use super::{rules, spec};
 use crate::finding::Finding;
 use crate::placement::ClusterView;
 use crate::segment::rules::Seen;
-use crate::segment::{HouseDefaults, ParsedSegment, effective, template};
+use crate::segment::{EffectiveSegment, HouseDefaults, ParsedSegment, template};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-/// What is found there and not in the Segment by itself (`known`); without what the renderer says.
+/// What is found there and not in the Segment by itself (`known`); without what the renderer says. `effective` is what
+/// the Segment says for the cluster.
 pub(crate) fn on_cluster(
     segment: &ParsedSegment,
+    effective: &EffectiveSegment,
     defaults: &HouseDefaults,
     cluster: &ClusterView,
     known: &[Finding],
 ) -> Vec<Finding> {
-    let effective = effective(segment, &cluster.labels);
     let expanded: BTreeMap<&str, Option<Cow<'_, str>>> = effective
         .env
         .iter()
