@@ -56,6 +56,19 @@ fn variables(spec: &SegmentSpec) -> Value {
     Value::Object(map)
 }
 
+/// Fields of `spec` that neither Granary's API nor its chart has, each with whether it is set.
+fn fleet_fields(spec: &SegmentSpec) -> [(&'static str, bool); 7] {
+    [
+        ("clusterTolerations", !spec.cluster_tolerations.is_empty()),
+        ("targetNamespace", spec.target_namespace.is_some()),
+        ("removal", spec.removal.is_some()),
+        ("adoption", spec.adoption.is_some()),
+        ("drift", spec.drift.is_some()),
+        ("onScheduleChange", spec.on_schedule_change.is_some()),
+        ("paused", spec.paused.is_some()),
+    ]
+}
+
 /// The Segment without what an API server put there: its name, labels, annotations and spec.
 #[must_use]
 pub fn clean(segment: &Segment) -> Segment {
@@ -124,15 +137,7 @@ pub fn to_api(segment: &Segment) -> (Value, Vec<Note>) {
     }
     put(&mut data, "overrides", value(&spec.overrides));
     put(&mut data, "rollout", value(&spec.rollout));
-    for (field, given) in [
-        ("clusterTolerations", !spec.cluster_tolerations.is_empty()),
-        ("targetNamespace", spec.target_namespace.is_some()),
-        ("removal", spec.removal.is_some()),
-        ("adoption", spec.adoption.is_some()),
-        ("drift", spec.drift.is_some()),
-        ("onScheduleChange", spec.on_schedule_change.is_some()),
-        ("paused", spec.paused.is_some()),
-    ] {
+    for (field, given) in fleet_fields(spec) {
         if given {
             notes.push(not_carried(&format!("spec.{field}"), "Granary's API"));
         }
@@ -308,19 +313,13 @@ fn helm_values(spec: &SegmentSpec, notes: &mut Vec<Note>) -> Value {
             ));
         }
     }
-    for (field, given) in [
+    let api_has = [
         ("displayName", spec.display_name.is_some()),
         ("description", spec.description.is_some()),
         ("clusterSelector", spec.cluster_selector.is_some()),
-        ("clusterTolerations", !spec.cluster_tolerations.is_empty()),
-        ("targetNamespace", spec.target_namespace.is_some()),
         ("rollout", spec.rollout.is_some()),
-        ("removal", spec.removal.is_some()),
-        ("adoption", spec.adoption.is_some()),
-        ("drift", spec.drift.is_some()),
-        ("onScheduleChange", spec.on_schedule_change.is_some()),
-        ("paused", spec.paused.is_some()),
-    ] {
+    ];
+    for (field, given) in api_has.into_iter().chain(fleet_fields(spec)) {
         if given {
             notes.push(not_carried(&format!("spec.{field}"), "the chart's values"));
         }

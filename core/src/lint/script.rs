@@ -4,7 +4,7 @@
 //! Law: a value that is not known yet (from a Secret, or with a reference to the cluster) makes what depends on it
 //! unknown, never empty. Not: rules.
 
-use super::grammar::{self, Definition, Members, Transformation};
+use super::grammar::{self, Definition, Members, Span, Transformation};
 use crate::segment::HouseDefaults;
 use crate::segment::rules::Seen;
 use segment_crds::SegmentEnv;
@@ -173,22 +173,14 @@ impl<'a> Script<'a> {
     }
 
     fn transformations(&self, variable: &'static str) -> Option<List<'a, Transformation<'a>>> {
-        let separator = self.text("TRANSFORMATION_SEPARATOR")?;
-        let definition = self.text("DEFINITION_SEPARATOR")?;
         let result = self.text("TYPE_SEPARATOR")?;
-        let raw = grammar::members(self.text(variable)?, separator, definition, Some(result));
-        let items = raw
-            .members
-            .iter()
-            .map(|member| grammar::transformation(*member, definition, result))
-            .collect();
-        Some(List {
+        self.list(
             variable,
-            raw,
-            items,
-            separator,
-            definition,
-        })
+            "TRANSFORMATION_SEPARATOR",
+            "DEFINITION_SEPARATOR",
+            Some(result),
+            |member, definition| grammar::transformation(member, definition, result),
+        )
     }
 
     fn definitions(
@@ -197,13 +189,26 @@ impl<'a> Script<'a> {
         separator: &str,
         definition: &str,
     ) -> Option<List<'a, Definition<'a>>> {
+        self.list(variable, separator, definition, None, grammar::definition)
+    }
+
+    /// Splits a list at the values of its separators; `None` where one of them is not known. `part` takes a member
+    /// apart.
+    fn list<T>(
+        &self,
+        variable: &'static str,
+        separator: &str,
+        definition: &str,
+        result: Option<&str>,
+        part: impl Fn(Span<'a>, &str) -> T,
+    ) -> Option<List<'a, T>> {
         let separator = self.text(separator)?;
         let definition = self.text(definition)?;
-        let raw = grammar::members(self.text(variable)?, separator, definition, None);
+        let raw = grammar::members(self.text(variable)?, separator, definition, result);
         let items = raw
             .members
             .iter()
-            .map(|member| grammar::definition(*member, definition))
+            .map(|member| part(*member, definition))
             .collect();
         Some(List {
             variable,
