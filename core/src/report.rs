@@ -154,7 +154,7 @@ pub fn cut_message(message: &str) -> String {
 }
 
 /// Cuts a text to `limit` bytes (at least three) at a character's end.
-pub(crate) fn cut(text: &str, limit: usize) -> String {
+pub fn cut(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
     }

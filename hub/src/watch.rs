@@ -72,10 +72,8 @@ pub async fn segments(
                 }
             }
             watcher::Event::Delete(object) => {
-                if let Some(watched) = segment(&object, &defaults) {
-                    fleet
-                        .tell(Event::SegmentGone(watched.seen.key, watched.seen.uid))
-                        .await?;
+                if let Some((key, uid)) = identity(&object) {
+                    fleet.tell(Event::SegmentGone(key, uid)).await?;
                 }
             }
         }
@@ -146,9 +144,9 @@ fn guarded<K: Resource>(
         .filter_map(std::future::ready)
 }
 
-/// Reads and judges a Segment; `None` where it has no usable name, which the API server does not let happen.
-pub fn segment(object: &DynamicObject, defaults: &HouseDefaults) -> Option<WatchedSegment> {
-    let metadata = object.metadata.clone();
+/// Which Segment this is; `None` where it has no usable name, which the API server does not let happen.
+fn identity(object: &DynamicObject) -> Option<(SegmentKey, Uid)> {
+    let metadata = &object.metadata;
     let namespace = metadata.namespace.as_deref().unwrap_or_default();
     let name = metadata.name.as_deref().unwrap_or_default();
     let key = match SegmentKey::new(namespace, name) {
@@ -158,7 +156,13 @@ pub fn segment(object: &DynamicObject, defaults: &HouseDefaults) -> Option<Watch
             return None;
         }
     };
-    let uid: Uid = metadata.uid.as_deref()?.parse().ok()?;
+    Some((key, metadata.uid.as_deref()?.parse().ok()?))
+}
+
+/// Reads and judges a Segment; `None` where it has no [`identity`].
+pub fn segment(object: &DynamicObject, defaults: &HouseDefaults) -> Option<WatchedSegment> {
+    let (key, uid) = identity(object)?;
+    let metadata = object.metadata.clone();
     let (parsed, status) = match read::segment(object) {
         Ok(mut segment) => {
             let status = segment.status.take();

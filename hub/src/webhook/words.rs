@@ -61,10 +61,7 @@ pub(super) fn one_line(text: &str) -> String {
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
-    if flat.len() <= WARNING {
-        return flat;
-    }
-    format!("{}…", cut(&flat, WARNING - '…'.len_utf8()))
+    segment_core::report::cut(&flat, WARNING)
 }
 
 /// The longest beginning of at most `limit` bytes.
