@@ -35,12 +35,6 @@ pub(crate) struct Document {
         reason = "part of what a document is; not every command asks"
     )]
     pub(crate) index: usize,
-    /// Whether the file itself was named, and not a folder around it.
-    #[allow(
-        dead_code,
-        reason = "part of what a document is; not every command asks"
-    )]
-    pub(crate) named: bool,
     /// What it says.
     pub(crate) value: serde_json::Value,
     /// Where it says so.
@@ -123,7 +117,6 @@ fn parse(source: &Source, text: String) -> Vec<Read> {
                     out.push(Ok(Document {
                         file: source.name().to_owned(),
                         index,
-                        named: source.is_named(),
                         value: root.value(),
                         positions: Positions::new(root, Arc::clone(&text)),
                     }));
