@@ -1,7 +1,7 @@
 //! The grammar of list-valued variables: members and their parts, each with its place.
 //!
 //! In: a value and its separators. Out: spans with byte offsets into the value, white space trimmed.
-//! Law: offsets are char boundaries; linear in the value, whatever the separators (fuzzed in `tests/lint_fuzz.rs`).
+//! Law: offsets are char boundaries; linear in the value, whatever the separators.
 //! Not: whether what stands there is right (`rules`).
 //!
 //! The script splits blindly: a separator inside a quoted text or inside brackets ends the member there. Here such a

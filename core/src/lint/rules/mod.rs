@@ -1,7 +1,7 @@
 //! The rules of lint: what makes the script fail, or make a wrong table, is an error; what is odd and works, a warning.
 //!
-//! In: a [`Script`]. Out: findings in a [`Report`]. Law: every rule has an entry in the catalog, whose wrong example it
-//! finds and whose right one it leaves alone (test `every_entry_is_true`).
+//! In: a [`Script`]. Out: findings in a [`Report`]. Law: what the corpus expects is found, and nothing
+//! else (test `every_segment_of_the_corpus_has_its_verdict`).
 //! Not: what the API server of a spoke would refuse (`segment::rules`).
 
 mod columns;
