@@ -21,6 +21,7 @@ use crate::control_plane::ControlPlane;
 use crate::hub::Hub;
 use crate::objects::{Objects, condition};
 use crate::spoke::{Agent, policy};
+use crate::tools::Printed;
 use crate::{install, paths, segments, wait};
 
 /// Spokes that all tests share.
@@ -188,6 +189,14 @@ impl Stage {
             .await?
             .ok()
             .map(drop)
+    }
+
+    /// Applies a Segment as a user does; what kubectl printed, whether it was taken or not.
+    pub async fn kubectl_apply(&self, segment: &Value) -> Result<Printed> {
+        let kubectl = self.hub.plane.kubectl()?;
+        kubectl
+            .run_with(&["apply", "--server-side", "-f", "-"], &segment.to_string())
+            .await
     }
 
     /// Applies a Segment.

@@ -85,3 +85,47 @@ fn house_defaults_are_part_of_the_verdict() {
     let house = HouseDefaults::from_env(house.into_iter()).unwrap();
     assert!(!lint(&segment, &house, now()).is_refused());
 }
+
+#[test]
+fn what_is_odd_is_a_warning_and_accepted() {
+    let mut segment = testing::segment("granary/demo");
+    segment.spec.env.type_ = Some("pivot".to_owned());
+    segment.spec.env.generic_columns = Some("a".to_owned());
+    segment.spec.env.debug = Some("true".to_owned());
+    segment.spec.cronjob.schedule = Some("0 0 31 2 *".to_owned());
+    let verdict = lint(&segment, &HouseDefaults::default(), now());
+    let odd: Vec<_> = codes(&verdict.findings);
+    for expected in [
+        (Code::NotABoolean, "spec.env.DEBUG"),
+        (Code::UnusedVariable, "spec.env.GENERIC_COLUMNS"),
+        (Code::NeverDue, "spec.cronjob.schedule"),
+    ] {
+        assert!(
+            odd.contains(&(expected.0, expected.1, Severity::Warning)),
+            "{expected:?}: {odd:?}"
+        );
+    }
+    assert!(!verdict.is_refused());
+    assert_eq!(verdict.parsed.unwrap().warnings, verdict.findings);
+}
+
+#[test]
+fn a_lone_percent_in_a_query_is_a_warning_at_its_place() {
+    let mut segment = testing::segment("granary/demo");
+    segment.spec.image.tag = Some("0.9.1".to_owned());
+    let env = &mut segment.spec.env;
+    env.type_ = Some("flexible".to_owned());
+    env.source_where_clause = None;
+    env.source_query = Some("select '100%' from t where a like 'x%%%%'".to_owned());
+    let verdict = lint(&segment, &HouseDefaults::default(), now());
+    let percent: Vec<_> = verdict
+        .findings
+        .iter()
+        .filter(|finding| finding.field == "spec.env.SOURCE_QUERY")
+        .collect();
+    assert_eq!(percent.len(), 1, "{percent:?}");
+    assert_eq!(
+        (percent[0].code, percent[0].offset),
+        (Code::LonePercent, Some(11))
+    );
+}

@@ -3,18 +3,8 @@
 use anyhow::{Context as _, Result, ensure};
 use segment_tests::fleet::Stage;
 use segment_tests::objects::condition;
-use segment_tests::tools::Printed;
 use segment_tests::{run, wait};
 use serde_json::{Value, json};
-
-async fn kubectl_apply(stage: &Stage, segment: &Value) -> Result<Printed> {
-    stage
-        .hub
-        .plane
-        .kubectl()?
-        .run_with(&["apply", "--server-side", "-f", "-"], &segment.to_string())
-        .await
-}
 
 fn with(mut segment: Value, pointer: &str, value: Value) -> Result<Value> {
     let (parent, key) = pointer.rsplit_once('/').context("a pointer")?;
@@ -52,7 +42,7 @@ fn the_api_server_refuses_what_no_segment_can_be_by_field() -> Result<()> {
             ),
             ("a name over 134 characters", long, "134"),
         ] {
-            let printed = kubectl_apply(&stage, &segment).await?;
+            let printed = stage.kubectl_apply(&segment).await?;
             ensure!(
                 printed.status != 0 && printed.err.contains(named),
                 "{what}: {printed:?}"
@@ -88,7 +78,7 @@ fn what_only_the_hub_can_judge_is_a_condition_with_field_and_reason() -> Result<
                 "/spec/cronjob/schedule",
                 json!(schedule),
             )?;
-            if kubectl_apply(&stage, &segment).await?.status != 0 {
+            if stage.kubectl_apply(&segment).await?.status != 0 {
                 continue; // refused even earlier
             }
             wait::until(
@@ -128,7 +118,7 @@ fn an_env_of_a_mebibyte_is_refused_and_nothing_else_stops() -> Result<()> {
             "/spec/env/SOURCE_WHERE_CLAUSE",
             json!(clause),
         )?;
-        let printed = kubectl_apply(&stage, &segment).await?;
+        let printed = stage.kubectl_apply(&segment).await?;
         ensure!(printed.status != 0, "{}", printed.out);
         let text = printed.err;
         ensure!(

@@ -7,20 +7,10 @@ use anyhow::{Context as _, Result, ensure};
 use segment_tests::fleet::Stage;
 use segment_tests::hub::Hub;
 use segment_tests::objects::condition;
-use segment_tests::tools::Printed;
 use segment_tests::{https, install, run, wait};
 use serde_json::{Value, json};
 
 const PATH: &str = "/admission";
-
-async fn kubectl_apply(stage: &Stage, segment: &Value) -> Result<Printed> {
-    stage
-        .hub
-        .plane
-        .kubectl()?
-        .run_with(&["apply", "--server-side", "-f", "-"], &segment.to_string())
-        .await
-}
 
 /// Wrong in two places, one of them with an offset.
 fn broken(stage: &Stage, name: &str) -> Value {
@@ -71,7 +61,7 @@ fn a_broken_segment_is_refused_at_apply_in_the_words_of_its_condition() -> Resul
         let stage = Stage::shared("admission", &[]).await?;
         let segment = broken(&stage, "visits");
         let errors = errors(&segment)?;
-        let printed = kubectl_apply(&stage, &segment).await?;
+        let printed = stage.kubectl_apply(&segment).await?;
         println!("{}", printed.err);
         ensure!(
             printed.status != 0 && printed.err.contains("segments.segment.grnry.io"),
@@ -106,7 +96,7 @@ fn a_broken_segment_is_refused_at_apply_in_the_words_of_its_condition() -> Resul
 
         // And where the webhook is not asked.
         stage.without_webhook().await?;
-        kubectl_apply(&stage, &segment).await?.ok()?;
+        stage.kubectl_apply(&segment).await?.ok()?;
         let message = accepted_false(&stage, "visits").await?;
         for error in &errors {
             ensure!(message.contains(error), "{error} is not in {message}");
@@ -122,7 +112,7 @@ fn a_warning_is_printed_and_stops_nothing() -> Result<()> {
         let mut segment = stage.segment("visits");
         // 30 February.
         segment["spec"]["cronjob"]["schedule"] = json!("0 0 30 2 *");
-        let printed = kubectl_apply(&stage, &segment).await?;
+        let printed = stage.kubectl_apply(&segment).await?;
         println!("{}", printed.err);
         ensure!(
             printed.status == 0
@@ -149,7 +139,7 @@ fn what_leaves_the_spec_as_it_is_passes_even_where_the_spec_is_broken() -> Resul
         let mut other = stage.segment("other");
         other["spec"]["cronjob"]["schedule"] = json!("61 25 * * *");
         wait::until("the webhook is asked again", wait::SOON, || async {
-            let printed = kubectl_apply(&stage, &other).await?;
+            let printed = stage.kubectl_apply(&other).await?;
             ensure!(printed.status != 0, "{printed:?}");
             Ok(())
         })
@@ -180,10 +170,10 @@ fn without_the_hub_everything_is_accepted_and_judged_when_it_is_back() -> Result
     run(async {
         let stage = Stage::own("fails-open", &[]).await?;
         let segment = broken(&stage, "visits");
-        ensure!(kubectl_apply(&stage, &segment).await?.status != 0);
+        ensure!(stage.kubectl_apply(&segment).await?.status != 0);
 
         stage.hub.process.end().await?;
-        kubectl_apply(&stage, &segment).await?.ok()?;
+        stage.kubectl_apply(&segment).await?.ok()?;
         stage.hub.process.start()?;
         let message = accepted_false(&stage, "visits").await?;
         for error in errors(&segment)? {
@@ -194,7 +184,7 @@ fn without_the_hub_everything_is_accepted_and_judged_when_it_is_back() -> Result
         stage.hub.ready().await?;
         stage.hub.process.pause()?;
         let began = Instant::now();
-        let printed = kubectl_apply(&stage, &broken(&stage, "more")).await;
+        let printed = stage.kubectl_apply(&broken(&stage, "more")).await;
         stage.hub.process.resume()?;
         printed?.ok()?;
         println!("waited {:.1} s", began.elapsed().as_secs_f32());
@@ -340,7 +330,7 @@ fn a_new_certificate_is_served_without_a_restart() -> Result<()> {
         let refused = https::post(&address, &old_ca, PATH, good.as_bytes()).await;
         ensure!(refused.is_err(), "the old one is not served any more");
         wait::until("the API server trusts it", wait::SOON, || async {
-            let printed = kubectl_apply(&stage, &broken(&stage, "visits")).await?;
+            let printed = stage.kubectl_apply(&broken(&stage, "visits")).await?;
             ensure!(printed.status != 0, "{printed:?}");
             Ok(())
         })

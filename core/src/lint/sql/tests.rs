@@ -154,6 +154,18 @@ fn the_rest_is_a_warning_in_our_words() {
         (Condition, "a==-1", 1, "PostgreSQL has no operator =="),
         (
             Condition,
+            "a == -1 is null or true",
+            2,
+            "PostgreSQL has no operator ==",
+        ),
+        (
+            Condition,
+            "and a = 1",
+            4,
+            "expected the end of the condition after \"and\", found \"a\"",
+        ),
+        (
+            Condition,
             "a = 1 -- why",
             6,
             "the comment at the end swallows what the script writes after it",
@@ -320,5 +332,8 @@ fn hostile_text_is_bounded() {
                 check(fragment, &nested, None);
             }
         }
+        let huge = many(unit, 1 << 20);
+        let findings = check(Fragment::Condition, &huge, Some("?"));
+        assert!(findings.len() < 10, "{unit:?}");
     }
 }
