@@ -1,7 +1,7 @@
 //! The one task that owns what is held: core's end of the protocol, and when the store is written.
 //!
-//! In: frames of the session, removals and records of the applier. Out: frames, looks, writes of the store.
-//! Law: outputs are carried out in order; what has to be stored before it is acted on is stored before the next one.
+//! In: frames of the session, removals and records of the applier, the policy as it changes. Out: frames, looks, writes
+//! of the store. Law: outputs are carried out in order; what has to be stored before it is acted on is stored before the next one.
 //! What may be stored behind is stored at the next flush. Not: decisions (`segment_core::sync::agent`).
 
 use crate::shared::Shared;
@@ -10,7 +10,7 @@ use crate::store::{SHARD_MAX_BYTES, Store, StoreError, packed_len, shard_of};
 use segment_core::apply::Record;
 use segment_core::assignment::Entry;
 use segment_core::delta::Order;
-use segment_core::ids::{HubId, InstanceId, KeyHash, Uid};
+use segment_core::ids::{HubId, InstanceId, KeyHash, PolicyDigest, Uid};
 use segment_core::sync::agent::{About, AgentSync, Output};
 use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, Orders};
 use segment_proto::convert::frame::FromHub;
@@ -186,6 +186,7 @@ impl Held {
         let mut ticks = tokio::time::interval(flush);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
+        let mut policy = self.shared.policy.clone();
         loop {
             tokio::select! {
                 biased;
@@ -194,6 +195,11 @@ impl Held {
                     Some(event) => self.on(event).await?,
                     None => break,
                 },
+                Ok(()) = policy.changed() => {
+                    let digest = policy.borrow_and_update().digest();
+                    let outputs = self.sync.policy_is(digest);
+                    self.carry_out(outputs).await?;
+                }
                 _ = ticks.tick() => self.flush_behind(),
             }
         }
@@ -331,6 +337,7 @@ impl Held {
                     self.shared.queue.push(key);
                 }
                 Output::SendAllReports => self.shared.reports.all(),
+                Output::SendPolicyText(digest) => self.send_policy_text(digest),
                 Output::Close {
                     reason,
                     retry_after_ms,
@@ -359,6 +366,14 @@ impl Held {
         if stream.frames.try_send(frame).is_err() {
             // A hub that does not read: it will be told everything again when it comes back.
             self.close("the hub does not read".to_owned(), 0);
+        }
+    }
+
+    fn send_policy_text(&mut self, digest: PolicyDigest) {
+        let text = self.shared.policy.borrow().text().cloned();
+        // Another one by now: that is told next.
+        if let Some(text) = text.filter(|text| text.digest() == digest) {
+            self.send(AgentFrame::PolicyText { digest, text });
         }
     }
 

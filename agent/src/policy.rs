@@ -1,8 +1,8 @@
 //! The local policy: the ConfigMap of the cluster's admin, watched.
 //!
 //! In: ConfigMap `segment-agent-policy` (get, list, watch by name). Out: [`PolicyState`], watched.
-//! Law: until it is read, when it is gone, and when it can't be understood, everything is refused.
-//! Not: what it admits (`segment_core::admit`).
+//! Law: until it is read, when it is gone, and when it can't be understood, everything is refused, and nothing is told to
+//! the hub. Not: what it admits (`segment_core::admit`), when it is told (`segment_core::sync`).
 
 use crate::health::Health;
 use crate::observer::{IDLE_WATCH, next_event};
@@ -10,8 +10,8 @@ use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 use kube::runtime::watcher::{self, Event, watcher};
-use segment_core::admit::{Policy, PolicyError, Refusal};
-use segment_core::ids::Namespace;
+use segment_core::admit::{Policy, PolicyError, PolicyText, Refusal};
+use segment_core::ids::{Namespace, PolicyDigest};
 use segment_core::names;
 use segment_runtime::admin::ReadyHandle;
 use segment_runtime::backoff::Backoff;
@@ -29,7 +29,12 @@ pub enum PolicyState {
     /// It can't be understood.
     Wrong(PolicyError),
     /// As written.
-    Read(Arc<Policy>),
+    Read {
+        /// What it says.
+        policy: Arc<Policy>,
+        /// How it is written, for the hub; none where that is more than is told.
+        text: Option<Arc<PolicyText>>,
+    },
 }
 
 impl PolicyState {
@@ -39,7 +44,7 @@ impl PolicyState {
     /// When there is no usable policy.
     pub fn policy(&self) -> Result<&Arc<Policy>, Refusal> {
         let message = match self {
-            Self::Read(policy) => return Ok(policy),
+            Self::Read { policy, .. } => return Ok(policy),
             Self::Unread => "the policy has not been read yet".to_owned(),
             Self::Missing => format!("ConfigMap {} does not exist", names::POLICY_CONFIG_MAP),
             Self::Wrong(error) => error.to_string(),
@@ -50,9 +55,26 @@ impl PolicyState {
         })
     }
 
+    /// What may be told to the hub.
+    pub fn text(&self) -> Option<&Arc<PolicyText>> {
+        match self {
+            Self::Read { text, .. } => text.as_ref(),
+            Self::Unread | Self::Missing | Self::Wrong(_) => None,
+        }
+    }
+
+    /// Digest of what may be told to the hub.
+    pub fn digest(&self) -> Option<PolicyDigest> {
+        self.text().map(|text| text.digest())
+    }
+
     fn of(map: &ConfigMap) -> Self {
-        match Policy::from_data(&map.data.clone().unwrap_or_default()) {
-            Ok(policy) => Self::Read(Arc::new(policy)),
+        let data = map.data.clone().unwrap_or_default();
+        match Policy::from_data(&data) {
+            Ok(policy) => Self::Read {
+                policy: Arc::new(policy),
+                text: PolicyText::new(data).ok().map(Arc::new),
+            },
             Err(error) => Self::Wrong(error),
         }
     }
@@ -80,7 +102,12 @@ pub async fn watch_policy(
             let changed = *old != new;
             if changed {
                 match &new {
-                    PolicyState::Read(_) => tracing::info!("policy read"),
+                    PolicyState::Read { text: Some(_), .. } => tracing::info!("policy read"),
+                    PolicyState::Read { text: None, .. } => tracing::warn!(
+                        max_keys = PolicyText::MAX_KEYS,
+                        max_bytes = PolicyText::MAX_BYTES,
+                        "policy read; it is too large to be told to the hub, whose plans go without it"
+                    ),
                     other => tracing::warn!(policy = ?other, "everything is refused"),
                 }
             }
@@ -125,5 +152,49 @@ pub async fn watch_policy(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(data: &[(&str, &str)]) -> PolicyState {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        PolicyState::of(&ConfigMap {
+            data: Some(data.iter().map(owned).collect()),
+            ..ConfigMap::default()
+        })
+    }
+
+    #[test]
+    fn what_is_obeyed_is_told() {
+        let state = of(&[("namespaces", "granary: {}")]);
+        let text = state.text().unwrap();
+        assert_eq!(text.policy().as_ref(), Ok(&**state.policy().unwrap()));
+        assert_eq!(state.digest(), Some(text.digest()));
+        let other = of(&[("namespaces", "granary: {} # as before")]);
+        assert_ne!(other, state, "the hub is told of every change");
+        let none = PolicyState::of(&ConfigMap::default());
+        assert!(none.digest().is_some(), "a policy without a rule is one");
+    }
+
+    #[test]
+    fn what_is_not_obeyed_or_too_large_is_not_told() {
+        let wrong = of(&[("namespace", "granary: {}")]);
+        assert!(matches!(wrong, PolicyState::Wrong(_)));
+        for state in [wrong, PolicyState::Missing, PolicyState::Unread] {
+            assert_eq!(state.digest(), None, "{state:?}");
+        }
+        let comment = format!("granary: {{}} # {}", "x".repeat(PolicyText::MAX_BYTES));
+        let large = of(&[("namespaces", &comment)]);
+        assert!(large.policy().is_ok(), "it is obeyed");
+        assert_eq!(large.digest(), None);
+    }
+
+    #[test]
+    fn the_text_is_not_printed() {
+        let state = of(&[("namespaces", "granary: {} # internal")]);
+        assert!(!format!("{state:?}").contains("internal"));
     }
 }

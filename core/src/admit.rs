@@ -8,11 +8,13 @@
 mod policy;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use policy::{
     Brake, Ceiling, DEFAULT_MAX_CRON_JOBS, DEFAULT_MINIMUM_INTERVAL_SECONDS, Holds, Interval,
     NamespaceRule, PerNamespace, Policy, PolicyError, SecretKeys, Share, TolerationRule,
 };
+pub use text::{PolicyText, PolicyTextTooLarge};
 
 use crate::assignment::{Adoption, Hold, PodSecurity, PodToleration, Template};
 use crate::ids::Namespace;

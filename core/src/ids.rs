@@ -292,6 +292,10 @@ bytes_type!(
     RootDigest, 16, "root digest"
 );
 bytes_type!(
+    /// Digest of a cluster's own policy (see `admit/text.rs`): equal digests, equal policies.
+    PolicyDigest, 16, "policy digest"
+);
+bytes_type!(
     /// Random id of a process (hub instance or agent process).
     InstanceId, 16, "instance id"
 );

@@ -5,6 +5,10 @@
 //! Law: nothing is published before every reflector has its initial list; only this task writes the index.
 //! Not: decisions (`core::index`).
 
+mod policy;
+
+pub use policy::PolicyEvent;
+
 use crate::effects::Effect;
 use crate::metrics::FleetMetrics;
 use segment_core::assignment::{Desired, Holdings};
@@ -83,6 +87,8 @@ pub enum Event {
     Unverified(SegmentKey, ClusterName),
     /// What is remembered of a cluster, please.
     Remember(ClusterName, oneshot::Sender<Remembered>),
+    /// A cluster's own policy.
+    Policy(PolicyEvent),
     /// A stream.
     Stream {
         /// Whose.
@@ -490,6 +496,10 @@ impl FleetTask {
             Event::Remember(cluster, reply) => {
                 // The session may have gone meanwhile.
                 let _gone = reply.send(index.remembered(&cluster));
+                Changed::default()
+            }
+            Event::Policy(event) => {
+                event.apply(index);
                 Changed::default()
             }
             Event::Stream {

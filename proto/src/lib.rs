@@ -13,6 +13,7 @@ pub use prost_types::{Duration, Timestamp};
     missing_docs,
     clippy::pedantic,
     clippy::allow_attributes_without_reason,
+    clippy::large_enum_variant,
     rust_2018_idioms,
     rustdoc::all,
     reason = "generated from proto/grnry/segment/v1"
@@ -27,6 +28,7 @@ pub mod agent {
     #[allow(
         missing_docs,
         clippy::pedantic,
+        clippy::large_enum_variant,
         clippy::allow_attributes_without_reason,
         rust_2018_idioms,
         rustdoc::all,

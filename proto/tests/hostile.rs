@@ -9,6 +9,7 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 use prost::Message as _;
+use segment_core::admit::PolicyText;
 use segment_core::assignment::{EntryId, MAX_RENDERED_BYTES};
 use segment_core::sync::frame::{AckVerdict, AgentFrame, HubFrame};
 use segment_proto::agent::v1;
@@ -291,6 +292,89 @@ fn what_has_too_many_items_or_half_of_one_is_refused_by_name() {
             .to_string(),
         "token: has 129 bytes, at most 128 are allowed"
     );
+}
+
+/// A policy with a text.
+fn policy_of(digest: usize, data: impl IntoIterator<Item = (String, String)>) -> v1::PolicyReport {
+    v1::PolicyReport {
+        digest: id(digest),
+        text: Some(v1::PolicyText {
+            data: data.into_iter().collect(),
+        }),
+    }
+}
+
+#[test]
+fn a_policy_over_its_bounds_or_without_a_good_digest_is_refused_by_name_and_not_quoted() {
+    use v1::sync_request::Frame;
+    let secret = || ("dbHosts".to_owned(), "db.internal".to_owned());
+    let large = ("dbHosts".to_owned(), "i".repeat(PolicyText::MAX_BYTES - 6));
+    let many = (0..=PolicyText::MAX_KEYS).map(|i| (i.to_string(), String::new()));
+    for (report, words) in [
+        (
+            policy_of(16, [large]),
+            "policy.text.data: has 65537 bytes, at most 65536 are allowed",
+        ),
+        (
+            policy_of(16, many),
+            "policy.text.data: has 65 items, at most 64 are allowed",
+        ),
+        (
+            policy_of(0, [secret()]),
+            "policy.text: must not be set here",
+        ),
+        (
+            policy_of(15, [secret()]),
+            "policy.digest: policy digest \"\" has 15 bytes, 16 are expected",
+        ),
+    ] {
+        assert_eq!(from_agent(Frame::Policy(report)).unwrap_err(), words);
+    }
+    let hello = v1::Hello {
+        protocol: 1,
+        cluster_uid: id(16),
+        process: id(16),
+        entries: id(16),
+        reports: id(16),
+        policy: id(17),
+        ..v1::Hello::default()
+    };
+    assert_eq!(
+        from_agent(Frame::Hello(hello)).unwrap_err(),
+        "hello.policy: policy digest \"\" has 17 bytes, 16 are expected"
+    );
+    for length in [0, 15] {
+        let wanted = v1::PolicyWanted { digest: id(length) };
+        let frame = v1::sync_response::Frame::PolicyWanted(wanted);
+        let refused = frame::hub_frame_from_wire(v1::SyncResponse { frame: Some(frame) });
+        assert_eq!(refused.unwrap_err().path, "policy_wanted.digest");
+    }
+}
+
+#[test]
+fn a_policy_does_not_reach_a_log() {
+    let data = [("dbHosts".to_owned(), "db.internal".to_owned())];
+    let came = from_agent(v1::sync_request::Frame::Policy(policy_of(16, data)));
+    let came = came.unwrap().unwrap();
+    assert!(matches!(came.frame, AgentFrame::PolicyText { .. }));
+    assert!(!format!("{came:?}").contains("internal"));
+}
+
+#[test]
+fn an_agent_without_a_policy_to_tell_says_nothing_of_it() {
+    let older = v1::Hello {
+        protocol: 1,
+        cluster_uid: id(16),
+        process: id(16),
+        entries: id(16),
+        reports: id(16),
+        ..v1::Hello::default()
+    };
+    let came = from_agent(v1::sync_request::Frame::Hello(older));
+    let AgentFrame::Hello(hello) = came.unwrap().unwrap().frame else {
+        panic!("hello")
+    };
+    assert_eq!(hello.policy, None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use prost::Message as _;
+use segment_core::admit::PolicyText;
 use segment_core::assignment::{
     Adoption, Assignment, ConcurrencyPolicy, Controls, Drift, Entry, EntryId, Hold, Modes,
     OnScheduleChange, OrderNumber, PodSecurity, PullPolicy, Removal, RemovalPolicy, RemoveOrder,
@@ -18,8 +19,8 @@ use segment_core::assignment::{
 use segment_core::delta::Order;
 use segment_core::fence::{Fence, Watermark};
 use segment_core::ids::{
-    ClusterName, CronJobName, Digest, HubId, InstanceId, KeyHash, Namespace, Revision, RootDigest,
-    SegmentKey, Uid,
+    ClusterName, CronJobName, Digest, HubId, InstanceId, KeyHash, Namespace, PolicyDigest,
+    Revision, RootDigest, SegmentKey, Uid,
 };
 use segment_core::report::{Report, Run, RunResult, Runs, State};
 use segment_core::sync::frame::{
@@ -306,6 +307,7 @@ fn hello() -> impl Strategy<Value = Hello> {
         any::<bool>(),
         text(),
         text(),
+        any::<Option<[u8; 16]>>(),
     )
         .prop_map(
             |(
@@ -317,6 +319,7 @@ fn hello() -> impl Strategy<Value = Hello> {
                 store_known,
                 a,
                 k,
+                policy,
             )| Hello {
                 protocol,
                 capabilities,
@@ -329,6 +332,7 @@ fn hello() -> impl Strategy<Value = Hello> {
                 store_known,
                 agent_version: a,
                 kubernetes_version: k,
+                policy: policy.map(PolicyDigest),
             },
         )
 }
@@ -367,6 +371,15 @@ fn agent_frame() -> impl Strategy<Value = AgentFrame> {
                 })
             }
         ),
+        any::<Option<[u8; 16]>>().prop_map(|digest| AgentFrame::Policy(digest.map(PolicyDigest))),
+        (
+            any::<[u8; 16]>(),
+            prop::collection::btree_map(text(), text(), 0..20)
+        )
+            .prop_map(|(digest, data)| AgentFrame::PolicyText {
+                digest: PolicyDigest(digest),
+                text: Arc::new(PolicyText::new(data).unwrap()),
+            }),
     ]
 }
 
@@ -395,6 +408,7 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
             .prop_map(HubFrame::NamesWanted),
         Just(HubFrame::InventoryWanted),
         Just(HubFrame::ReportsWanted),
+        any::<[u8; 16]>().prop_map(|digest| HubFrame::PolicyWanted(PolicyDigest(digest))),
         (text(), any::<u64>()).prop_map(|(reason, retry_after_ms)| HubFrame::Goodbye {
             reason,
             retry_after_ms
@@ -487,6 +501,9 @@ fn the_largest_frames_fit_the_largest_messages() {
         ORDERS_CHUNK
     ];
     let name = SegmentKey::new(&"n".repeat(63), &"s".repeat(134)).unwrap();
+    let each = PolicyText::MAX_BYTES / PolicyText::MAX_KEYS;
+    let data = (0..PolicyText::MAX_KEYS).map(|i| (format!("{i:04}"), "x".repeat(each - 4)));
+    let policy = PolicyText::new(data.collect()).unwrap();
     for (what, frame) in [
         (
             "reports",
@@ -498,6 +515,13 @@ fn the_largest_frames_fit_the_largest_messages() {
         ),
         ("acks", AgentFrame::Acks(acks)),
         ("names", AgentFrame::Names(vec![name; NAMES_CHUNK])),
+        (
+            "policy",
+            AgentFrame::PolicyText {
+                digest: policy.digest(),
+                text: Arc::new(policy),
+            },
+        ),
     ] {
         let bytes = frame::agent_frame_to_wire(frame).encoded_len();
         assert!(bytes <= MESSAGE_TO_HUB_MAX_BYTES, "{what}: {bytes}");

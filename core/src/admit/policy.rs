@@ -59,6 +59,9 @@ pub const DEFAULT_MAX_CRON_JOBS: usize = 1_000;
 /// Least seconds between two runs where the policy says nothing: the finest that five fields can say.
 pub const DEFAULT_MINIMUM_INTERVAL_SECONDS: i64 = 60;
 
+/// What anchors may repeat in a value of any length, in bytes and in nodes.
+const REPEATED_AT_LEAST: usize = 4_096;
+
 /// Why a policy can't be read: everything is refused until it can.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("policy {key:?}: {message}")]
@@ -230,7 +233,7 @@ impl Default for Holds {
 }
 
 /// The spoke's own policy. The default admits nothing.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
     reason = "one field per key of the ConfigMap"
@@ -312,7 +315,16 @@ impl Default for Policy {
 }
 
 fn value<T: for<'de> Deserialize<'de>>(key: &str, text: &str) -> Result<T, PolicyError> {
-    serde_saphyr::from_str(text).map_err(|error| PolicyError {
+    // The hub reads policies as agents tell them: what anchors repeat must not make much of a short text.
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_total_scalar_bytes: text.len().saturating_mul(4).saturating_add(REPEATED_AT_LEAST),
+        },
+        alias_limits: serde_saphyr::alias_limits! {
+            max_total_replayed_events: text.len().saturating_add(REPEATED_AT_LEAST),
+        },
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| PolicyError {
         key: key.to_owned(),
         message: error
             .to_string()

@@ -1,11 +1,13 @@
 //! One cluster, as the hub sees it.
 
+use crate::admit::Policy;
 use crate::assignment::Holdings;
-use crate::ids::{KeyHash, RootDigest, SegmentKey, Uid};
+use crate::ids::{KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::placement::ClusterView;
 use crate::sync::frame::AgentHealth;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// One cluster.
 #[derive(Debug)]
@@ -54,6 +56,10 @@ pub struct ClusterState {
     pub identity_conflict: Option<Uid>,
     /// What stops the agent as a whole.
     pub health: AgentHealth,
+    /// Digest of its own policy, as its agent told last.
+    pub policy_digest: Option<PolicyDigest>,
+    /// Its own policy, where its agent has told it: clusters with the same share one.
+    pub policy: Option<Arc<Policy>>,
     /// Version of the index at which this changed.
     pub version: u64,
 }
@@ -81,6 +87,8 @@ impl ClusterState {
             went_back: None,
             identity_conflict: None,
             health: AgentHealth::default(),
+            policy_digest: None,
+            policy: None,
             version: 0,
         }
     }

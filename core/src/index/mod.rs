@@ -16,6 +16,7 @@ mod cluster;
 mod desired;
 mod member;
 mod place;
+mod policy;
 mod segment;
 mod stream;
 mod tombstone;
@@ -26,7 +27,7 @@ pub use place::SeenSegment;
 pub use segment::{Good, SegmentState};
 pub use tombstone::Tombstone;
 
-use crate::ids::{ClusterName, HubId, KeyHash, SegmentKey, Uid};
+use crate::ids::{ClusterName, HubId, KeyHash, PolicyDigest, SegmentKey, Uid};
 use crate::rollout::Strategy;
 use crate::segment::HouseDefaults;
 use jiff::{SignedDuration, Timestamp};
@@ -101,6 +102,8 @@ pub struct FleetIndex {
     keys: HashMap<KeyHash, SegmentKey>,
     clusters: BTreeMap<ClusterName, ClusterState>,
     tombstones: BTreeMap<Uid, Tombstone>,
+    /// Policies of clusters, each once.
+    policies: BTreeMap<PolicyDigest, policy::Shared>,
     version: u64,
     /// Segments whose rollout has to be looked at: see [`FleetIndex::settle`].
     dirty: BTreeSet<SegmentKey>,
@@ -123,6 +126,7 @@ impl FleetIndex {
             keys: HashMap::new(),
             clusters: BTreeMap::new(),
             tombstones: BTreeMap::new(),
+            policies: BTreeMap::new(),
             version: 1,
             dirty: BTreeSet::new(),
         }

@@ -199,6 +199,7 @@ impl FleetIndex {
         };
         changed.clusters.insert(name.clone());
         self.bump();
+        self.leave_policy(name, cluster.policy_digest);
         for hash in self
             .tombstones
             .values()

@@ -8,12 +8,13 @@
 
 use super::frame::{
     Ack, AckVerdict, AgentFrame, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, MAX_ENTRIES,
-    NAMES_CHUNK, Orders, PROTOCOL_VERSION, Welcome,
+    NAMES_CHUNK, Orders, PROTOCOL_VERSION, TELLS_POLICY, Welcome,
 };
+use super::policy::Telling;
 use crate::assignment::{Entry, EntryId, OrderNumber, root_digest};
 use crate::delta::Order;
 use crate::fence::{Fence, FenceVerdict, Watermark, judge_fence};
-use crate::ids::{HubId, InstanceId, KeyHash, RootDigest, Uid};
+use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, Uid};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -66,6 +67,8 @@ pub enum Output {
     Apply(KeyHash),
     /// Send all reports.
     SendAllReports,
+    /// Send the text of the policy with this digest, if it is still the one in force.
+    SendPolicyText(PolicyDigest),
     /// End the stream.
     Close {
         /// For the log.
@@ -93,6 +96,7 @@ pub struct AgentSync {
     watermark: Option<Watermark>,
     entries: BTreeMap<KeyHash, Arc<Entry>>,
     damaged: bool,
+    policy: Telling,
     session: Session,
 }
 
@@ -109,6 +113,7 @@ impl AgentSync {
             watermark: stored.watermark,
             entries: stored.entries,
             damaged: stored.damaged,
+            policy: Telling::default(),
             session: Session::Away,
         }
     }
@@ -156,7 +161,7 @@ impl AgentSync {
         self.session = Session::Greeted;
         vec![Output::Send(AgentFrame::Hello(Hello {
             protocol: PROTOCOL_VERSION,
-            capabilities: Vec::new(),
+            capabilities: vec![TELLS_POLICY.to_owned()],
             fence: self.fence,
             watermark: self.watermark,
             cluster_uid: about.cluster_uid,
@@ -166,7 +171,22 @@ impl AgentSync {
             store_known: !self.damaged,
             agent_version: about.agent_version,
             kubernetes_version: about.kubernetes_version,
+            policy: self.policy.in_hello(),
         }))]
+    }
+
+    /// The spoke's own policy has this digest now; none: there is no policy that can be told.
+    pub fn policy_is(&mut self, digest: Option<PolicyDigest>) -> Vec<Output> {
+        self.policy.is(digest);
+        match self.session {
+            Session::Obeying => self.tell_policy().into_iter().collect(),
+            // The hub answers Hello first; then it is told.
+            Session::Away | Session::Greeted => Vec::new(),
+        }
+    }
+
+    fn tell_policy(&mut self) -> Option<Output> {
+        self.policy.news().map(Output::Send)
     }
 
     /// The stream has ended.
@@ -193,6 +213,12 @@ impl AgentSync {
             (Session::Obeying, HubFrame::InventoryWanted) => self.inventory_frames(),
             (Session::Obeying, HubFrame::ReportsWanted) => vec![Output::SendAllReports],
             (Session::Obeying, HubFrame::NamesWanted(keys)) => self.names(&keys),
+            (Session::Obeying, HubFrame::PolicyWanted(digest)) => self
+                .policy
+                .is_in_force(digest)
+                .then_some(Output::SendPolicyText(digest))
+                .into_iter()
+                .collect(),
             (session, frame) => vec![Output::Close {
                 reason: format!(
                     "the hub sent {} while the stream was {session:?}",
@@ -278,6 +304,7 @@ impl AgentSync {
         self.hub = Some(welcome.hub.clone());
         self.fence = Some(welcome.fence);
         self.session = Session::Obeying;
+        outputs.extend(self.tell_policy());
         if welcome.want_inventory {
             outputs.extend(self.inventory_frames());
         }
@@ -482,6 +509,7 @@ fn frame_name(frame: &HubFrame) -> &'static str {
         HubFrame::NamesWanted(_) => "a request for names",
         HubFrame::InventoryWanted => "a request for the inventory",
         HubFrame::ReportsWanted => "a request for reports",
+        HubFrame::PolicyWanted(_) => "a request for the policy",
         HubFrame::Goodbye { .. } => "a Goodbye",
     }
 }

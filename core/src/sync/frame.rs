@@ -2,11 +2,13 @@
 //!
 //! In, Out: values. Law: wire is faithful. Not: who sends which when (`agent.rs`, `hub.rs`).
 
+use crate::admit::PolicyText;
 use crate::assignment::{EntryId, OrderNumber};
 use crate::delta::Order;
 use crate::fence::{Fence, Watermark};
-use crate::ids::{HubId, InstanceId, KeyHash, RootDigest, SegmentKey, Uid};
+use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::report::Report;
+use std::sync::Arc;
 
 /// Version of the protocol that this code speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -23,6 +25,9 @@ pub const ORDERS_CHUNK_BYTES: usize = 256 * 1024;
 pub const ORDERS_CHUNK: usize = 256;
 /// Entries that one cluster may hold: 1,000 average ones are tested, the store's budget ends below this.
 pub const MAX_ENTRIES: usize = 20_000;
+
+/// Capability of an agent that tells its policy when it is asked for.
+pub const TELLS_POLICY: &str = "policy";
 
 /// First frame of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +54,8 @@ pub struct Hello {
     pub agent_version: String,
     /// Version of the spoke's API server.
     pub kubernetes_version: String,
+    /// Digest of the spoke's own policy; none where no policy can be told.
+    pub policy: Option<PolicyDigest>,
 }
 
 /// What an agent sends.
@@ -71,6 +78,15 @@ pub enum AgentFrame {
     Reports(ReportBatch),
     /// The state of the agent itself, when it changes.
     Health(AgentHealth),
+    /// The spoke's own policy is another now; none where no policy can be told any more.
+    Policy(Option<PolicyDigest>),
+    /// The policy that was asked for.
+    PolicyText {
+        /// As it was asked for.
+        digest: PolicyDigest,
+        /// The policy.
+        text: Arc<PolicyText>,
+    },
 }
 
 /// A batch of reports.
@@ -141,6 +157,8 @@ pub enum HubFrame {
     InventoryWanted,
     /// All reports, please.
     ReportsWanted,
+    /// The text of the policy with this digest, please.
+    PolicyWanted(PolicyDigest),
     /// The hub ends this stream; come back.
     Goodbye {
         /// For people.

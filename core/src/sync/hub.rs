@@ -8,13 +8,16 @@
 use super::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
     MAX_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, Orders, PROTOCOL_VERSION,
-    REPORTS_CHUNK, ReportBatch, Welcome,
+    REPORTS_CHUNK, ReportBatch, TELLS_POLICY, Welcome,
 };
+use super::policy::Asking;
+use crate::admit::{Policy, PolicyText};
 use crate::assignment::{Desired, EntryId, Holdings, OrderNumber, Removal, root_digest};
 use crate::delta::{Order, order_for};
 use crate::fence::{HubMemory, WentBack};
-use crate::ids::{HubId, KeyHash, RootDigest, SegmentKey, Uid};
+use crate::ids::{HubId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the hub remembers of a cluster from before this stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +47,11 @@ pub enum Output {
     Reports(ReportBatch),
     /// What stops the agent as a whole.
     Health(AgentHealth),
+    /// The cluster has the policy with this digest, or none that can be told. Where the hub does not know it,
+    /// [`HubSync::want_policy`].
+    PolicyTold(Option<PolicyDigest>),
+    /// The policy that was asked for; none where this hub can't read it.
+    PolicyRead(PolicyDigest, Option<Arc<Policy>>),
     /// The cluster has seen more than this hub remembers: no orders until a human accepts the restore.
     WentBack(WentBack),
     /// The spoke's uid is not the certificate's.
@@ -123,6 +131,7 @@ pub struct HubSync {
     desired: BTreeMap<KeyHash, Desired>,
     sent: BTreeMap<KeyHash, Sent>,
     names_asked: bool,
+    policy: Asking,
 }
 
 impl HubSync {
@@ -138,6 +147,7 @@ impl HubSync {
             desired: BTreeMap::new(),
             sent: BTreeMap::new(),
             names_asked: false,
+            policy: Asking::default(),
         }
     }
 
@@ -179,7 +189,20 @@ impl HubSync {
             }
             (_, AgentFrame::Reports(batch)) => vec![Output::Reports(batch)],
             (_, AgentFrame::Health(health)) => vec![Output::Health(health)],
+            (_, AgentFrame::Policy(digest)) => {
+                self.policy.told(digest);
+                vec![Output::PolicyTold(digest)]
+            }
+            (_, AgentFrame::PolicyText { digest, text }) => self.on_policy_text(digest, &text),
         }
+    }
+
+    /// The hub does not know the policy that this stream has told: the request for it, unless it is on its way or the
+    /// agent can't answer it.
+    pub fn want_policy(&mut self, digest: PolicyDigest) -> Option<HubFrame> {
+        self.policy
+            .want(digest)
+            .then_some(HubFrame::PolicyWanted(digest))
     }
 
     /// What is desired of the cluster has changed: `None` is a key that the hub no longer knows.
@@ -247,7 +270,10 @@ impl HubSync {
             want_inventory: known.is_none(),
             want_reports: remembered.reports != Some(hello.reports),
         }));
-        let mut outputs = vec![Output::Greeted(Box::new(hello)), welcome];
+        self.policy = Asking::new(hello.capabilities.iter().any(|name| name == TELLS_POLICY));
+        self.policy.told(hello.policy);
+        let policy = Output::PolicyTold(hello.policy);
+        let mut outputs = vec![Output::Greeted(Box::new(hello)), welcome, policy];
         if let Err(went_back) = verdict {
             outputs.push(Output::WentBack(went_back));
         }
@@ -276,6 +302,20 @@ impl HubSync {
         self.held = std::mem::take(&mut self.collecting);
         self.phase = Phase::Known;
         vec![Output::Inventory(self.held.clone())]
+    }
+
+    fn on_policy_text(&mut self, digest: PolicyDigest, text: &PolicyText) -> Vec<Output> {
+        if !self.policy.answered(digest) {
+            return close(CloseReason::Unexpected("a policy nobody asked for"));
+        }
+        if text.digest() != digest {
+            return close(CloseReason::Unexpected(
+                "a policy with the digest of another",
+            ));
+        }
+        // Why it can't be read would quote it: the cluster's own agent says it better.
+        let policy = text.policy().ok().map(Arc::new);
+        vec![Output::PolicyRead(digest, policy)]
     }
 
     fn on_acks(&mut self, acks: Vec<Ack>, memory: &HubMemory) -> Vec<Output> {

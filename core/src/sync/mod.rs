@@ -9,6 +9,8 @@
 //!          ◄── Orders {fence, watermark, …}
 //!   Acks ──►                                        never wait behind reports
 //!   Reports {token, …} ──►
+//!   Policy {digest} ──►                             also in Hello; whenever it changes
+//!          ◄── PolicyWanted / PolicyText ──►        for a policy that the hub does not know
 //! ```
 //! Law: both ends over a pipe that drops, repeats and reorders across reconnects converge; nothing is removed that no
 //! order named (`tests/laws.rs`).
@@ -16,3 +18,4 @@
 pub mod agent;
 pub mod frame;
 pub mod hub;
+mod policy;

@@ -3,9 +3,11 @@
 
 use crate::world::World;
 use proptest::prelude::*;
+use segment_core::admit::PolicyText;
 use segment_core::aggregate::aggregate;
 use segment_core::ids::SegmentKey;
 use segment_core::testing::{label_selector, segment};
+use std::sync::Arc;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -28,6 +30,10 @@ enum Step {
         times: u8,
     },
     Pass(u8),
+    Policy {
+        cluster: usize,
+        which: u8,
+    },
     RestartHub,
     RestartAgent(usize),
 }
@@ -46,6 +52,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (cluster.clone(), any::<bool>(), 1..6_u8)
             .prop_map(|(cluster, up, times)| Step::Deliver { cluster, up, times }),
         2 => (1..70_u8).prop_map(Step::Pass),
+        2 => (cluster.clone(), 0..4_u8).prop_map(|(cluster, which)| Step::Policy { cluster, which }),
         1 => Just(Step::RestartHub),
         1 => cluster.prop_map(Step::RestartAgent),
     ];
@@ -54,6 +61,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 fn name(i: usize) -> String {
     format!("granary/s{i}")
+}
+
+/// None, one that no hub can read, and two that it can.
+fn policy(which: u8) -> Option<Arc<PolicyText>> {
+    let key = match which {
+        0 => return None,
+        1 => "noSuchRule",
+        _ => "namespaces",
+    };
+    let data = [(key.to_owned(), format!("granary-{which}: {{}}"))];
+    Some(Arc::new(PolicyText::new(data.into()).unwrap()))
 }
 
 fn run(steps: &[Step]) -> World {
@@ -109,6 +127,9 @@ fn run(steps: &[Step]) -> World {
                 }
             }
             Step::Pass(seconds) => world.pass(i64::from(*seconds)),
+            Step::Policy { cluster, which } => {
+                world.set_policy(&clusters[*cluster], policy(*which));
+            }
             Step::RestartHub => world.restart_hub(),
             Step::RestartAgent(cluster) => world.restart_agent(&clusters[*cluster]),
         }
@@ -146,6 +167,11 @@ proptest! {
                     prop_assert_eq!(held.get(&key), Some(&entry.id()), "the newest revision of {} on {}", key, &cluster);
                 }
             }
+            let known = &world.index().clusters()[&cluster];
+            let text = world.policy(&cluster);
+            let policy = text.and_then(|text| text.policy().ok());
+            prop_assert_eq!(known.policy_digest, text.map(PolicyText::digest), "cluster {}", cluster);
+            prop_assert_eq!(known.policy.as_deref(), policy.as_ref(), "the policy of {}", cluster);
         }
         for key in world.segments.keys() {
             let sum = aggregate(world.index(), key, crate::world::at(world.now)).unwrap();

@@ -1,9 +1,12 @@
 //! A whole fleet in memory: a hub (index and one end per stream), agents, pipes that lose what is in them when they are
 //! cut, and a hub that can be killed. No clock, no network: every step is chosen by the test.
 
+use segment_core::admit::PolicyText;
 use segment_core::assignment::Holdings;
 use segment_core::fence::{Fence, HubMemory};
-use segment_core::ids::{ClusterName, HubId, InstanceId, KeyHash, RootDigest, SegmentKey, Uid};
+use segment_core::ids::{
+    ClusterName, HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid,
+};
 use segment_core::index::{Changed, FleetIndex, SeenSegment, Settings, Tombstone};
 use segment_core::report::{Report, Runs, State};
 use segment_core::segment::{HouseDefaults, parse};
@@ -56,6 +59,7 @@ struct Agent {
     uid: Uid,
     token: u8,
     reports: BTreeMap<KeyHash, Report>,
+    policy: Option<Arc<PolicyText>>,
 }
 
 struct Stream {
@@ -116,6 +120,7 @@ impl World {
                     uid: uid(100 + n),
                     token: 0,
                     reports: BTreeMap::new(),
+                    policy: None,
                 },
             );
             world.relabel(&name, &[("env", "prod")]);
@@ -262,6 +267,22 @@ impl World {
             damaged: false,
         });
         agent.token = agent.token.wrapping_add(97);
+        let policy = agent.policy.clone();
+        self.set_policy(name, policy);
+    }
+
+    /// The cluster's admin writes its policy anew, or takes it away.
+    pub(crate) fn set_policy(&mut self, name: &ClusterName, policy: Option<Arc<PolicyText>>) {
+        let agent = self.agents.get_mut(name).unwrap();
+        agent.policy = policy;
+        let outputs = agent
+            .sync
+            .policy_is(agent.policy.as_ref().map(|text| text.digest()));
+        self.agent_outputs(name, outputs);
+    }
+
+    pub(crate) fn policy(&self, name: &ClusterName) -> Option<&PolicyText> {
+        self.agents[name].policy.as_deref()
     }
 
     /// Delivers one frame of a stream, if one is on its way.
@@ -384,6 +405,17 @@ impl World {
                 HubOutput::Acked(acks) => self.index.acked(name, number, acks, now),
                 HubOutput::Reports(batch) => self.index.reports(name, number, batch, now),
                 HubOutput::Health(health) => self.index.health(name, number, health),
+                HubOutput::PolicyTold(told) => {
+                    let wanted = self.index.policy_told(name, number, told);
+                    if let Some(digest) = told.filter(|_| wanted) {
+                        stream.down.extend(stream.hub.want_policy(digest));
+                    }
+                    continue;
+                }
+                HubOutput::PolicyRead(digest, policy) => {
+                    self.index.policy_read(name, number, digest, policy);
+                    continue;
+                }
                 HubOutput::WentBack(_) | HubOutput::IdentityConflict { .. } => continue,
                 HubOutput::Close(reason) => panic!("the hub closed the stream of {name}: {reason}"),
             };
@@ -401,6 +433,7 @@ impl World {
                 }
                 AgentOutput::Apply(key) => self.carry_out(name, key),
                 AgentOutput::SendAllReports => self.send_reports(name, true),
+                AgentOutput::SendPolicyText(digest) => self.send_policy(name, digest),
                 AgentOutput::Close { .. } => self.cut(name),
                 AgentOutput::PersistFence
                 | AgentOutput::PersistFenceNow
@@ -443,6 +476,15 @@ impl World {
             },
         );
         self.send_reports(name, false);
+    }
+
+    fn send_policy(&mut self, name: &ClusterName, digest: PolicyDigest) {
+        let text = self.agents[name].policy.clone();
+        if let Some(text) = text.filter(|text| text.digest() == digest)
+            && let Some(stream) = self.streams.get_mut(name)
+        {
+            stream.up.push_back(AgentFrame::PolicyText { digest, text });
+        }
     }
 
     fn send_reports(&mut self, name: &ClusterName, complete: bool) {

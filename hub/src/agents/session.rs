@@ -7,7 +7,7 @@
 use super::gate::Gate;
 use super::identity::LeafInfo;
 use super::server::Sessions;
-use crate::fleet::{Event, Fleet, FleetGone, Slots, StreamEvent};
+use crate::fleet::{Event, Fleet, FleetGone, PolicyEvent, Slots, StreamEvent};
 use crate::leader;
 use crate::metrics::AgentsMetrics;
 use jiff::Timestamp;
@@ -165,7 +165,7 @@ impl Session {
                         let memory = self.memory.borrow().clone();
                         sync.on_desired(changes, &memory)
                     };
-                    self.carry_out(outputs, &slots, out).await?;
+                    self.carry_out(&mut sync, outputs, &slots, out).await?;
                 }
                 frame = frames.message() => self.take(&mut sync, frame, &slots, out).await?,
             }
@@ -212,11 +212,12 @@ impl Session {
         };
         let memory = self.memory.borrow().clone();
         let outputs = sync.on_frame(read.frame, &memory, || remembered);
-        self.carry_out(outputs, slots, out).await
+        self.carry_out(sync, outputs, slots, out).await
     }
 
     async fn carry_out(
         &self,
+        sync: &mut HubSync,
         outputs: Vec<Output>,
         slots: &Arc<Slots>,
         out: &Out,
@@ -241,6 +242,24 @@ impl Session {
                 Output::Acked(acks) => StreamEvent::Acked(acks),
                 Output::Reports(batch) => StreamEvent::Reports(batch),
                 Output::Health(health) => StreamEvent::Health(health),
+                Output::PolicyTold(told) => {
+                    let (cluster, session) = (&self.leaf.cluster, self.number);
+                    let wanted = self.fleet.policy_told(cluster, session, told).await?;
+                    if let Some(request) = wanted.and_then(|digest| sync.want_policy(digest)) {
+                        self.send(request, out).await?;
+                    }
+                    continue;
+                }
+                Output::PolicyRead(digest, policy) => {
+                    let read = Event::Policy(PolicyEvent::Read {
+                        cluster: self.leaf.cluster.clone(),
+                        session: self.number,
+                        digest,
+                        policy,
+                    });
+                    self.fleet.tell(read).await?;
+                    continue;
+                }
                 Output::WentBack(_) => continue,
                 Output::IdentityConflict { said } => StreamEvent::IdentityConflict(said),
                 Output::Close(reason) => {

@@ -5,7 +5,7 @@
 //! of its frame. Not: the order of frames.
 
 use super::error::{ConvertError, Problem, at_most, bytes_at_most, cut, required};
-use super::{assignment, delta, fence, ids, report};
+use super::{assignment, delta, fence, ids, policy, report};
 use crate::agent::v1;
 use crate::limits::{CAPABILITIES_MAX, CAPABILITY_MAX_BYTES, REASON_MAX_BYTES, VERSION_MAX_BYTES};
 use bytes::{Bytes, BytesMut};
@@ -68,6 +68,14 @@ pub fn agent_frame_to_wire(frame: AgentFrame) -> v1::SyncRequest {
             policy_error: cut_maybe(health.policy_error),
             store_error: cut_maybe(health.store_error),
         }),
+        AgentFrame::Policy(digest) => Frame::Policy(v1::PolicyReport {
+            digest: policy::digest_to_wire(digest),
+            text: None,
+        }),
+        AgentFrame::PolicyText { digest, text } => Frame::Policy(v1::PolicyReport {
+            digest: policy::digest_to_wire(Some(digest)),
+            text: Some(policy::text_to_wire(&text)),
+        }),
     };
     v1::SyncRequest { frame: Some(frame) }
 }
@@ -124,6 +132,9 @@ pub fn agent_frame_from_wire(request: v1::SyncRequest) -> Result<Option<FromAgen
             policy_error: cut_maybe(health.policy_error),
             store_error: cut_maybe(health.store_error),
         }),
+        Some(Frame::Policy(report)) => {
+            policy::report_from_wire(report).map_err(|e| e.within("policy"))?
+        }
     };
     Ok(Some(FromAgent { frame, left_out }))
 }
@@ -161,6 +172,7 @@ fn hello_to_wire(hello: Hello) -> v1::Hello {
         store_known: hello.store_known,
         agent_version: cut(hello.agent_version, VERSION_MAX_BYTES),
         kubernetes_version: cut(hello.kubernetes_version, VERSION_MAX_BYTES),
+        policy: policy::digest_to_wire(hello.policy),
     }
 }
 
@@ -187,6 +199,7 @@ fn hello_from_wire(hello: v1::Hello) -> Result<Hello, ConvertError> {
         store_known: hello.store_known,
         agent_version: cut(hello.agent_version, VERSION_MAX_BYTES),
         kubernetes_version: cut(hello.kubernetes_version, VERSION_MAX_BYTES),
+        policy: policy::digest_from_wire("policy", &hello.policy)?,
     })
 }
 
@@ -257,6 +270,9 @@ pub fn hub_frame_to_wire(frame: HubFrame) -> v1::SyncResponse {
         }),
         HubFrame::InventoryWanted => Frame::InventoryWanted(v1::InventoryWanted {}),
         HubFrame::ReportsWanted => Frame::ReportsWanted(v1::ReportsWanted {}),
+        HubFrame::PolicyWanted(digest) => Frame::PolicyWanted(v1::PolicyWanted {
+            digest: policy::digest_to_wire(Some(digest)),
+        }),
         HubFrame::Goodbye {
             reason,
             retry_after_ms,
@@ -286,6 +302,9 @@ pub fn hub_frame_from_wire(response: v1::SyncResponse) -> Result<Option<FromHub>
         Some(Frame::NamesWanted(wanted)) => HubFrame::NamesWanted(unpack_keys(&wanted.keys)?),
         Some(Frame::InventoryWanted(v1::InventoryWanted {})) => HubFrame::InventoryWanted,
         Some(Frame::ReportsWanted(v1::ReportsWanted {})) => HubFrame::ReportsWanted,
+        Some(Frame::PolicyWanted(wanted)) => {
+            HubFrame::PolicyWanted(ids::policy_digest("policy_wanted.digest", &wanted.digest)?)
+        }
         Some(Frame::Goodbye(goodbye)) => HubFrame::Goodbye {
             reason: cut(goodbye.reason, MAX_MESSAGE_BYTES),
             retry_after_ms: goodbye.retry_after_ms,

@@ -4,8 +4,8 @@ use super::error::{ConvertError, Problem};
 use crate::agent::v1;
 use bytes::Bytes;
 use segment_core::ids::{
-    ClusterName, Digest, HubId, InstanceId, InvalidId, KeyHash, Revision, RootDigest, SegmentKey,
-    Uid,
+    ClusterName, Digest, HubId, InstanceId, InvalidId, KeyHash, PolicyDigest, Revision, RootDigest,
+    SegmentKey, Uid,
 };
 
 fn id<T>(field: &str, parsed: Result<T, InvalidId>) -> Result<T, ConvertError> {
@@ -29,6 +29,7 @@ bytes_ids! {
     revision Revision "a revision"
     digest Digest "a digest"
     root_digest RootDigest "a root digest"
+    policy_digest PolicyDigest "the digest of a policy"
     instance InstanceId "an instance id"
     uid Uid "a uid"
 }

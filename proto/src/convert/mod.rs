@@ -10,6 +10,7 @@ pub mod error;
 pub mod fence;
 pub mod frame;
 pub mod ids;
+mod policy;
 pub mod report;
 pub mod time;
 

@@ -899,7 +899,7 @@ impl RunResult {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
     /// The frame. A frame that the hub does not know is ignored: the protocol version in Hello tells what it knows.
-    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub frame: ::core::option::Option<sync_request::Frame>,
 }
 /// Nested message and enum types in `SyncRequest`.
@@ -925,13 +925,16 @@ pub mod sync_request {
         /// The state of the agent itself, when it changes.
         #[prost(message, tag = "6")]
         Health(super::AgentHealth),
+        /// The spoke's own policy: when it changes, and when it was asked for.
+        #[prost(message, tag = "7")]
+        Policy(super::PolicyReport),
     }
 }
 /// A frame of the hub.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncResponse {
     /// The frame. A frame that the agent does not know is ignored.
-    #[prost(oneof = "sync_response::Frame", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "sync_response::Frame", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub frame: ::core::option::Option<sync_response::Frame>,
 }
 /// Nested message and enum types in `SyncResponse`.
@@ -957,6 +960,9 @@ pub mod sync_response {
         /// The hub ends this stream; come back.
         #[prost(message, tag = "6")]
         Goodbye(super::Goodbye),
+        /// The text of this policy, please. Only to an agent with the capability "policy".
+        #[prost(message, tag = "7")]
+        PolicyWanted(super::PolicyWanted),
     }
 }
 /// The fence of a leader: compared as (era, shard map, term); an equal one of another instance is refused.
@@ -1021,6 +1027,9 @@ pub struct Hello {
     /// Version of the spoke's API server.
     #[prost(string, tag = "11")]
     pub kubernetes_version: ::prost::alloc::string::String,
+    /// Digest of the spoke's own policy, 16 bytes. Empty: no policy can be told.
+    #[prost(bytes = "bytes", tag = "12")]
+    pub policy: ::prost::bytes::Bytes,
 }
 /// A part of the inventory, in the order of keys.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1111,6 +1120,27 @@ pub struct AgentHealth {
     #[prost(string, optional, tag = "5")]
     pub store_error: ::core::option::Option<::prost::alloc::string::String>,
 }
+/// The spoke's own policy. It is not obeyed by the hub: it says what the agent will refuse.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PolicyReport {
+    /// First 16 bytes of the SHA-256 over the text: for each key in its order, the length of the key as 8 bytes (big-endian),
+    /// the key, the length of its value, the value. Empty: no policy can be told (any more).
+    #[prost(bytes = "bytes", tag = "1")]
+    pub digest: ::prost::bytes::Bytes,
+    /// Only when it was asked for.
+    #[prost(message, optional, tag = "2")]
+    pub text: ::core::option::Option<PolicyText>,
+}
+/// The text of a policy.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PolicyText {
+    /// Data of the ConfigMap. At most 64 keys, keys and values together at most 64 KiB; a larger policy is not told.
+    #[prost(map = "string, string", tag = "1")]
+    pub data: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+}
 /// Answer to Hello.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Welcome {
@@ -1159,6 +1189,13 @@ pub struct InventoryWanted {}
 /// Asks for all reports.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ReportsWanted {}
+/// Asks for the text of a policy. Answered once, unless the policy is another meanwhile: that is told anyway.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyWanted {
+    /// Its digest, 16 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub digest: ::prost::bytes::Bytes,
+}
 /// The hub ends this stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Goodbye {
