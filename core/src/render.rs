@@ -77,6 +77,14 @@ pub struct RenderKey {
     h: Option<ClusterName>,
 }
 
+impl RenderKey {
+    /// The same for all clusters that differ only in what their `H` becomes: with the same schedule, same bytes.
+    #[must_use]
+    pub fn without_h(self) -> Self {
+        Self { h: None, ..self }
+    }
+}
+
 /// Clusters with equal keys get equal bytes (or equal findings) of one Segment under the same defaults. Cheap: renders
 /// nothing.
 pub fn render_key(segment: &ParsedSegment, cluster: &ClusterView) -> RenderKey {

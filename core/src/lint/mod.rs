@@ -5,7 +5,9 @@
 //! the same findings (corpus in `tests/corpus`). Not: the schema of the resource (`crds`), what a cluster's policy says
 //! (`admit.rs`).
 
+pub mod catalog;
 pub mod dst;
+pub mod fleet;
 pub mod grammar;
 mod on_cluster;
 mod report;
@@ -14,6 +16,7 @@ pub(crate) mod script;
 mod spec;
 pub mod sql;
 mod types;
+pub mod variables;
 
 pub(crate) use on_cluster::on_cluster;
 

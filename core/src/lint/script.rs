@@ -5,6 +5,7 @@
 //! unknown, never empty. Not: rules.
 
 use super::grammar::{self, Definition, Members, Span, Transformation};
+use super::rules::is_too_long;
 use crate::segment::HouseDefaults;
 use crate::segment::rules::Seen;
 use segment_crds::SegmentEnv;
@@ -92,7 +93,10 @@ impl<'a> Script<'a> {
     ) -> Self {
         let own = SegmentEnv::NAMES
             .iter()
-            .map(|name| (*name, own(name)))
+            .map(|name| match own(name) {
+                Seen::Text(text) if is_too_long(name, text) => (*name, Seen::Later),
+                seen => (*name, seen),
+            })
             .collect();
         let mut script = Self {
             own,

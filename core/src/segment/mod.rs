@@ -16,5 +16,5 @@ pub mod template;
 pub(crate) mod variables;
 
 pub use defaults::HouseDefaults;
-pub use overrides::{EffectiveSegment, effective};
+pub use overrides::{EffectiveSegment, base, effective};
 pub use parsed::{ParsedSegment, parse, parse_spec};

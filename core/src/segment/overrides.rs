@@ -40,7 +40,7 @@ pub fn effective(segment: &ParsedSegment, labels: &BTreeMap<String, String>) -> 
 }
 
 /// What a Segment says where no override matches.
-pub(crate) fn base(spec: &SegmentSpec) -> EffectiveSegment {
+pub fn base(spec: &SegmentSpec) -> EffectiveSegment {
     EffectiveSegment {
         cronjob: spec.cronjob.clone(),
         env: spec.env.clone(),

@@ -13,7 +13,7 @@ mod sql;
 mod transformations;
 mod values;
 
-pub(super) use values::{extra, part};
+pub(super) use values::{extra, is_too_long, part};
 
 use super::report::Report;
 use super::script::Script;

@@ -8,10 +8,26 @@ use crate::lint::script::{Kind, Script};
 use crate::segment::rules::Seen;
 use crate::segment::template;
 use crate::segment::variables::{DEFAULTS, is_boolean, read_by_types};
-use segment_crds::limits::IDENTIFIER_MAX_BYTES;
+use segment_crds::limits::{
+    IDENTIFIER_MAX_BYTES, LONG_VALUE_MAX_CHARS, SHORT_VALUE_MAX_CHARS, TARGET_NAME_MAX_CHARS,
+};
 
 /// Judges one variable of `spec.env` whose value is known.
 pub(in crate::lint) fn part(name: &'static str, value: &str, report: &mut Report<'_>) {
+    if is_too_long(name, value) {
+        report.error(
+            Code::TooLarge,
+            name,
+            None,
+            format!(
+                "has {} characters, at most {} are allowed",
+                value.chars().count(),
+                max_chars(name)
+            ),
+            "write a shorter value",
+        );
+        return;
+    }
     if is_boolean(name) && !matches!(value, "True" | "False") && !value.contains("$(") {
         report.warning(
             Code::NotABoolean,
@@ -80,6 +96,30 @@ pub(in crate::lint) fn part(name: &'static str, value: &str, report: &mut Report
             "keep it in a Secret and name that in spec.envFromSecrets",
         );
     }
+}
+
+/// Most characters of a variable, as the resource's schema has it.
+fn max_chars(name: &str) -> usize {
+    match name {
+        "GENERIC_COLUMNS"
+        | "GENERIC_TRANSFORMATIONS"
+        | "PIVOT_ALIASES"
+        | "PIVOT_PATHS"
+        | "PIVOT_SEGMENT_WHERE_CLAUSE"
+        | "PIVOT_TRANSFORMATIONS"
+        | "SOURCE_QUERY"
+        | "SOURCE_WHERE_CLAUSE"
+        | "TARGET_SEGMENT_INDEXES"
+        | "TARGET_SEGMENT_VIEWS" => LONG_VALUE_MAX_CHARS,
+        "TARGET_SEGMENT_NAME" => TARGET_NAME_MAX_CHARS,
+        _ => SHORT_VALUE_MAX_CHARS,
+    }
+}
+
+/// What the schema refuses is not looked at any further, so that a file of any size costs little.
+pub(in crate::lint) fn is_too_long(name: &str, value: &str) -> bool {
+    let max = max_chars(name);
+    value.len() > max && value.chars().count() > max
 }
 
 /// Judges one variable of `spec.extraEnv`.

@@ -17,9 +17,7 @@ pub(super) fn scan(fragment: Fragment, text: &str) -> Vec<SqlFinding> {
         closed: false,
         findings: Vec::new(),
     };
-    if fragment == Fragment::Condition {
-        scan.first_word();
-    }
+    scan.first_word(fragment);
     while scan.at < text.len() {
         if let Err(unclosed) = scan.step() {
             scan.findings.push(unclosed);
@@ -50,16 +48,27 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    fn first_word(&mut self) {
+    fn first_word(&mut self, fragment: Fragment) {
         let start = self.text.len() - self.text.trim_start().len();
         let word = &self.text[start..start + word_len(&self.text[start..])];
-        if word.eq_ignore_ascii_case("where") {
-            self.findings.push(SqlFinding::warning(
-                start,
+        let is = |other: &&str| word.eq_ignore_ascii_case(other);
+        let found = match fragment {
+            Fragment::Condition if is(&"where") => (
                 "the condition begins with the word WHERE, which the script writes itself",
                 "leave the word out",
-            ));
-        }
+            ),
+            Fragment::Query
+                if !word.is_empty() && !["select", "with", "values", "table"].iter().any(is) =>
+            {
+                (
+                    "a query begins with SELECT, WITH, VALUES or TABLE",
+                    "the script makes a table or a view of what the query returns",
+                )
+            }
+            _ => return,
+        };
+        self.findings
+            .push(SqlFinding::warning(start, found.0, found.1));
     }
 
     /// Goes behind the next thing that matters; an error where that has no end.
