@@ -25,7 +25,7 @@ use access::client_ca::ClientCa;
 use anyhow::Context;
 use segment_runtime::Tasks;
 use segment_runtime::tls::ReloadingKey;
-use state::{Services, WATCHES};
+use state::{PLANS, Services, WATCHES};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -65,6 +65,7 @@ pub async fn start(
         stored: stored::Stored::new(client),
         history,
         watches: Arc::new(Semaphore::new(WATCHES)),
+        plans: Arc::new(Semaphore::new(PLANS)),
         accepted: Arc::default(),
         shutdown: tasks.shutdown_token(),
         handle,

@@ -15,7 +15,10 @@ use tokio_util::sync::CancellationToken;
 /// Watches at a time: each looks the index through when it changes.
 pub const WATCHES: usize = 512;
 
-/// The three services: one value behind all of them. Cheap to clone.
+/// Plans and forecasts that are computed at a time: each may take a core for seconds.
+pub const PLANS: usize = 2;
+
+/// The services: one value behind all of them. Cheap to clone.
 #[derive(Clone)]
 #[allow(missing_debug_implementations, reason = "kube::Client has no Debug")]
 pub struct Services {
@@ -29,6 +32,8 @@ pub struct Services {
     pub history: History,
     /// One for each watch.
     pub watches: Arc<Semaphore>,
+    /// One for each plan or forecast that is computed.
+    pub plans: Arc<Semaphore>,
     /// Requests to accept a restore that were carried out.
     pub accepted: Arc<super::services::restore::Accepted>,
     /// The process' end.

@@ -2938,3 +2938,918 @@ pub mod hub_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Changes that someone thinks of.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanRequest {
+    /// The changes: at most 1000, and one per Segment.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<PlannedChange>,
+    /// The namespace of Segments that name none; empty: default.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// One change.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlannedChange {
+    /// Which.
+    #[prost(oneof = "planned_change::Change", tags = "1, 2")]
+    pub change: ::core::option::Option<planned_change::Change>,
+}
+/// Nested message and enum types in `PlannedChange`.
+pub mod planned_change {
+    /// Which.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Change {
+        /// The Segment as it shall be: the whole resource as JSON, at most 1 MiB.
+        #[prost(string, tag = "1")]
+        Segment(::prost::alloc::string::String),
+        /// The Segment that shall be deleted: namespace/name.
+        #[prost(string, tag = "2")]
+        Delete(::prost::alloc::string::String),
+    }
+}
+/// A part of a plan.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanResponse {
+    /// Which.
+    #[prost(oneof = "plan_response::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<plan_response::Part>,
+}
+/// Nested message and enum types in `PlanResponse`.
+pub mod plan_response {
+    /// Which.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// What would become of one Segment.
+        #[prost(message, tag = "1")]
+        Segment(super::SegmentPlan),
+        /// What they mean together; the last message.
+        #[prost(message, tag = "2")]
+        Summary(super::PlanSummary),
+    }
+}
+/// What would become of one Segment. Lists of clusters name at most 20 of each group and lists of groups have at most 50:
+/// counts are exact whatever is cut.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SegmentPlan {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// What would become of it.
+    #[prost(enumeration = "PlanAction", tag = "2")]
+    pub action: i32,
+    /// Revision that stands, 16 hexadecimal digits; empty: none.
+    #[prost(string, tag = "3")]
+    pub revision_before: ::prost::alloc::string::String,
+    /// Revision that would; empty: none.
+    #[prost(string, tag = "4")]
+    pub revision_after: ::prost::alloc::string::String,
+    /// Fields of the spec that change.
+    #[prost(message, repeated, tag = "5")]
+    pub fields: ::prost::alloc::vec::Vec<FieldChange>,
+    /// What lint says of it as a whole.
+    #[prost(message, repeated, tag = "6")]
+    pub findings: ::prost::alloc::vec::Vec<Finding>,
+    /// Clusters that are selected.
+    #[prost(uint32, optional, tag = "7")]
+    pub selected_before: ::core::option::Option<u32>,
+    /// Clusters that would be.
+    #[prost(uint32, optional, tag = "8")]
+    pub selected_after: ::core::option::Option<u32>,
+    /// Clusters that get it, by why they did not have it.
+    #[prost(message, optional, tag = "9")]
+    pub joins: ::core::option::Option<ReasonGroups>,
+    /// Clusters that lose it, by why.
+    #[prost(message, optional, tag = "10")]
+    pub leaves: ::core::option::Option<ReasonGroups>,
+    /// Clusters of which nothing can be said before they have told what they hold.
+    #[prost(message, optional, tag = "11")]
+    pub undecided: ::core::option::Option<ClusterNames>,
+    /// What becomes of the CronJobs of those that lose it: Delete or Orphan.
+    #[prost(string, tag = "12")]
+    pub removal_policy: ::prost::alloc::string::String,
+    /// Clusters whose CronJob changes, by what changes; the largest group first.
+    #[prost(message, repeated, tag = "13")]
+    pub diffs: ::prost::alloc::vec::Vec<DiffGroup>,
+    /// Clusters with changes of further kinds, which are not told.
+    #[prost(uint32, optional, tag = "14")]
+    pub more_diffs: ::core::option::Option<u32>,
+    /// Clusters that keep their CronJob as it is.
+    #[prost(uint32, optional, tag = "15")]
+    pub unchanged: ::core::option::Option<u32>,
+    /// What is wrong on some clusters only.
+    #[prost(message, repeated, tag = "16")]
+    pub cluster_findings: ::prost::alloc::vec::Vec<ClusterFinding>,
+    /// What the agents' own policies would say.
+    #[prost(message, optional, tag = "17")]
+    pub agents: ::core::option::Option<AgentVerdicts>,
+    /// Clusters on which Kubernetes by itself would start a missed run at once.
+    #[prost(uint32, optional, tag = "18")]
+    pub would_start_now: ::core::option::Option<u32>,
+    /// Clusters on which a run will start at once, with spec.onScheduleChange as it is.
+    #[prost(uint32, optional, tag = "19")]
+    pub will_start_now: ::core::option::Option<u32>,
+    /// Whether that is RunOnce, else Skip.
+    #[prost(bool, optional, tag = "20")]
+    pub run_once: ::core::option::Option<bool>,
+    /// The fullest minute of the next 24 hours, by the schedules that would be; absent: nothing starts.
+    #[prost(message, optional, tag = "21")]
+    pub peak: ::core::option::Option<StartsInMinute>,
+    /// Other Segments that want the same CronJob, with the clusters on which they meet.
+    #[prost(message, optional, tag = "22")]
+    pub collisions: ::core::option::Option<ReasonGroups>,
+    /// Other Segments that write the same table, one warning for each.
+    #[prost(message, repeated, tag = "23")]
+    pub shared_tables: ::prost::alloc::vec::Vec<Finding>,
+    /// More clusters lose it than the hub lets go at once; absent: not so.
+    #[prost(message, optional, tag = "24")]
+    pub brake: ::core::option::Option<BrakeOver>,
+    /// Clusters whose CronJob changes or comes.
+    #[prost(uint32, optional, tag = "25")]
+    pub rollout_clusters: ::core::option::Option<u32>,
+    /// Of these at the same time at most.
+    #[prost(uint32, optional, tag = "26")]
+    pub rollout_at_once: ::core::option::Option<u32>,
+    /// Steps in which that goes.
+    #[prost(uint32, optional, tag = "27")]
+    pub rollout_steps: ::core::option::Option<u32>,
+}
+/// What the changes mean together.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PlanSummary {
+    /// Names the changes and what they were compared with: another one says that the world moved.
+    #[prost(string, tag = "1")]
+    pub plan_id: ::prost::alloc::string::String,
+    /// Whether anything would change, or be refused.
+    #[prost(bool, optional, tag = "2")]
+    pub has_changes: ::core::option::Option<bool>,
+    /// Changes that would be refused.
+    #[prost(uint32, optional, tag = "3")]
+    pub refused: ::core::option::Option<u32>,
+    /// Clusters in the fleet.
+    #[prost(uint32, optional, tag = "4")]
+    pub clusters: ::core::option::Option<u32>,
+    /// Clusters on which more would go than their agent's brake lets through, at most 20.
+    #[prost(message, repeated, tag = "5")]
+    pub agent_brakes: ::prost::alloc::vec::Vec<AgentBrake>,
+    /// How many these are in all.
+    #[prost(uint32, optional, tag = "6")]
+    pub agent_brakes_total: ::core::option::Option<u32>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "7")]
+    pub source: ::core::option::Option<Source>,
+}
+/// A field that changes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FieldChange {
+    /// The field: spec.schedule, env PIVOT_PATHS.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// What it was; absent: it was not there.
+    #[prost(string, optional, tag = "2")]
+    pub before: ::core::option::Option<::prost::alloc::string::String>,
+    /// What it will be; absent: it goes.
+    #[prost(string, optional, tag = "3")]
+    pub after: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// What lint says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Finding {
+    /// Which rule: `segctl explain CODE` tells more.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// True: the Segment is refused; false: a warning.
+    #[prost(bool, optional, tag = "2")]
+    pub error: ::core::option::Option<bool>,
+    /// The field: spec.env.SOURCE_WHERE_CLAUSE.
+    #[prost(string, tag = "3")]
+    pub field: ::prost::alloc::string::String,
+    /// Byte offset in the field's value.
+    #[prost(uint32, optional, tag = "4")]
+    pub offset: ::core::option::Option<u32>,
+    /// What is wrong.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// What to write instead.
+    #[prost(string, tag = "6")]
+    pub help: ::prost::alloc::string::String,
+}
+/// Some clusters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClusterNames {
+    /// How many they are.
+    #[prost(uint32, optional, tag = "1")]
+    pub count: ::core::option::Option<u32>,
+    /// The first 20 of them.
+    #[prost(string, repeated, tag = "2")]
+    pub names: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Clusters by what they have in common; the largest group first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReasonGroups {
+    /// The groups, at most 50.
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<ReasonGroup>,
+    /// Clusters in all.
+    #[prost(uint32, optional, tag = "2")]
+    pub count: ::core::option::Option<u32>,
+}
+/// Clusters with one thing in common.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReasonGroup {
+    /// What.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub clusters: ::core::option::Option<ClusterNames>,
+}
+/// One kind of change, and the clusters that have it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffGroup {
+    /// What changes in the CronJob, as its user wrote it: H and $(cluster.…) stay.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<FieldChange>,
+    /// Overrides that these clusters have and some others have not.
+    #[prost(string, repeated, tag = "2")]
+    pub overrides: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// On which.
+    #[prost(message, optional, tag = "3")]
+    pub clusters: ::core::option::Option<ClusterNames>,
+}
+/// Something that is wrong on some clusters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClusterFinding {
+    /// What.
+    #[prost(message, optional, tag = "1")]
+    pub finding: ::core::option::Option<Finding>,
+    /// Where. An error keeps the Segment from these clusters: they keep what they have.
+    #[prost(message, optional, tag = "2")]
+    pub clusters: ::core::option::Option<ClusterNames>,
+}
+/// What the agents' own policies would say.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AgentVerdicts {
+    /// Clusters that would admit it.
+    #[prost(uint32, optional, tag = "1")]
+    pub admit: ::core::option::Option<u32>,
+    /// Clusters that would not, by rule.
+    #[prost(message, repeated, tag = "2")]
+    pub refusals: ::prost::alloc::vec::Vec<PolicyRefusal>,
+    /// Clusters that would not, in all.
+    #[prost(uint32, optional, tag = "3")]
+    pub refuse: ::core::option::Option<u32>,
+    /// Clusters whose policy the hub does not know.
+    #[prost(message, optional, tag = "4")]
+    pub unknown: ::core::option::Option<ClusterNames>,
+}
+/// One rule that says no.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PolicyRefusal {
+    /// The policy's key.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// What it does not admit.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+    /// Where.
+    #[prost(message, optional, tag = "3")]
+    pub clusters: ::core::option::Option<ClusterNames>,
+}
+/// More than a brake lets through.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BrakeOver {
+    /// How many would go.
+    #[prost(uint32, optional, tag = "1")]
+    pub count: ::core::option::Option<u32>,
+    /// Of how many.
+    #[prost(uint32, optional, tag = "2")]
+    pub of: ::core::option::Option<u32>,
+    /// How many may.
+    #[prost(uint32, optional, tag = "3")]
+    pub limit: ::core::option::Option<u32>,
+}
+/// A cluster on which more would go than its agent's brake lets through.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AgentBrake {
+    /// Where.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// How much.
+    #[prost(message, optional, tag = "2")]
+    pub over: ::core::option::Option<BrakeOver>,
+}
+/// Starts in one minute.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartsInMinute {
+    /// Its beginning.
+    #[prost(message, optional, tag = "1")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// How many runs start in it.
+    #[prost(uint64, optional, tag = "2")]
+    pub starts: ::core::option::Option<u64>,
+}
+/// What to look ahead at.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForecastRequest {
+    /// Only this Segment: namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Only Segments in this namespace; empty: all that the caller may see.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Labels of Segments, as kubectl's -l takes them.
+    #[prost(string, tag = "3")]
+    pub segment_selector: ::prost::alloc::string::String,
+    /// Labels of Clusters.
+    #[prost(string, tag = "4")]
+    pub cluster_selector: ::prost::alloc::string::String,
+    /// From now on; absent: 24 hours; at most 31 days.
+    #[prost(message, optional, tag = "5")]
+    pub window: ::core::option::Option<::prost_types::Duration>,
+    /// By what to sum up.
+    #[prost(enumeration = "ForecastGroup", tag = "6")]
+    pub group_by: i32,
+    /// How many of the fullest minutes to tell; 0: 5; at most 100.
+    #[prost(int32, tag = "7")]
+    pub peaks: i32,
+    /// Whether to tell every minute in which something starts.
+    #[prost(bool, tag = "8")]
+    pub minutes: bool,
+}
+/// What starts when.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ForecastResponse {
+    /// Beginning of the window.
+    #[prost(message, optional, tag = "1")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    /// Its end, which is not part of it.
+    #[prost(message, optional, tag = "2")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// Runs that start in the window.
+    #[prost(uint64, optional, tag = "3")]
+    pub starts: ::core::option::Option<u64>,
+    /// The fullest minutes, fullest first.
+    #[prost(message, repeated, tag = "4")]
+    pub peaks: ::prost::alloc::vec::Vec<ForecastPeak>,
+    /// Every minute in which something starts, where asked for.
+    #[prost(message, repeated, tag = "5")]
+    pub minutes: ::prost::alloc::vec::Vec<StartsInMinute>,
+    /// By what was asked for, the most starts first, at most 1000.
+    #[prost(message, repeated, tag = "6")]
+    pub groups: ::prost::alloc::vec::Vec<ForecastTotal>,
+    /// Groups beyond these.
+    #[prost(uint32, optional, tag = "7")]
+    pub more_groups: ::core::option::Option<u32>,
+    /// The next run of each Segment, the earliest first, at most 1000.
+    #[prost(message, repeated, tag = "8")]
+    pub next_runs: ::prost::alloc::vec::Vec<NextRun>,
+    /// Segments beyond these.
+    #[prost(uint32, optional, tag = "9")]
+    pub more_next_runs: ::core::option::Option<u32>,
+    /// Clocks that change within the window, in zones that occur.
+    #[prost(message, repeated, tag = "10")]
+    pub clock_changes: ::prost::alloc::vec::Vec<ClockChange>,
+    /// CronJobs that are suspended.
+    #[prost(uint64, optional, tag = "11")]
+    pub suspended: ::core::option::Option<u64>,
+    /// CronJobs that can't be rendered for their cluster, or whose schedule can't be read.
+    #[prost(uint64, optional, tag = "12")]
+    pub unknown: ::core::option::Option<u64>,
+    /// True: there are more runs than are counted (5 million different ones); the figures are too low.
+    #[prost(bool, optional, tag = "13")]
+    pub cut: ::core::option::Option<bool>,
+    /// Segments that were looked at.
+    #[prost(uint32, optional, tag = "14")]
+    pub segments: ::core::option::Option<u32>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "15")]
+    pub source: ::core::option::Option<Source>,
+}
+/// A minute with many starts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForecastPeak {
+    /// When, and how many.
+    #[prost(message, optional, tag = "1")]
+    pub minute: ::core::option::Option<StartsInMinute>,
+    /// Segments that start in it, the heaviest first, at most 10.
+    #[prost(string, repeated, tag = "2")]
+    pub segments: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many Segments more there are.
+    #[prost(uint32, optional, tag = "3")]
+    pub more: ::core::option::Option<u32>,
+}
+/// The starts of one group.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ForecastTotal {
+    /// What they have in common.
+    #[prost(string, tag = "1")]
+    pub group: ::prost::alloc::string::String,
+    /// Starts in the window.
+    #[prost(uint64, optional, tag = "2")]
+    pub starts: ::core::option::Option<u64>,
+    /// The first of its fullest minutes; absent: nothing starts.
+    #[prost(message, optional, tag = "3")]
+    pub peak: ::core::option::Option<StartsInMinute>,
+}
+/// The next run of a Segment on its clusters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NextRun {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// The first start on any of its clusters; absent: never.
+    #[prost(message, optional, tag = "2")]
+    pub first: ::core::option::Option<::prost_types::Timestamp>,
+    /// The last of the next starts on each of them: with an H they are spread.
+    #[prost(message, optional, tag = "3")]
+    pub last: ::core::option::Option<::prost_types::Timestamp>,
+    /// Clusters on which it runs.
+    #[prost(uint64, optional, tag = "4")]
+    pub clusters: ::core::option::Option<u64>,
+    /// The schedule as written.
+    #[prost(string, tag = "5")]
+    pub schedule: ::prost::alloc::string::String,
+    /// The time zone as written; empty: that of each cluster's controller manager, taken as UTC here.
+    #[prost(string, tag = "6")]
+    pub time_zone: ::prost::alloc::string::String,
+}
+/// Clocks that change.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClockChange {
+    /// The IANA name.
+    #[prost(string, tag = "1")]
+    pub time_zone: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// By how many seconds they go forward; negative: back.
+    #[prost(int32, optional, tag = "3")]
+    pub forward_seconds: ::core::option::Option<i32>,
+}
+/// What would become of a Segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PlanAction {
+    /// Never sent.
+    Unspecified = 0,
+    /// It is new.
+    Create = 1,
+    /// It changes.
+    Update = 2,
+    /// It is so already.
+    Unchanged = 3,
+    /// It would be refused: what stands now would go on.
+    Refused = 4,
+    /// It goes.
+    Delete = 5,
+}
+impl PlanAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PLAN_ACTION_UNSPECIFIED",
+            Self::Create => "PLAN_ACTION_CREATE",
+            Self::Update => "PLAN_ACTION_UPDATE",
+            Self::Unchanged => "PLAN_ACTION_UNCHANGED",
+            Self::Refused => "PLAN_ACTION_REFUSED",
+            Self::Delete => "PLAN_ACTION_DELETE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PLAN_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "PLAN_ACTION_CREATE" => Some(Self::Create),
+            "PLAN_ACTION_UPDATE" => Some(Self::Update),
+            "PLAN_ACTION_UNCHANGED" => Some(Self::Unchanged),
+            "PLAN_ACTION_REFUSED" => Some(Self::Refused),
+            "PLAN_ACTION_DELETE" => Some(Self::Delete),
+            _ => None,
+        }
+    }
+}
+/// By what starts are summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ForecastGroup {
+    /// Not at all.
+    Unspecified = 0,
+    /// By the database's host, as the CronJob has it.
+    DbHost = 1,
+    /// By Segment.
+    Segment = 2,
+    /// By cluster.
+    Cluster = 3,
+}
+impl ForecastGroup {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FORECAST_GROUP_UNSPECIFIED",
+            Self::DbHost => "FORECAST_GROUP_DB_HOST",
+            Self::Segment => "FORECAST_GROUP_SEGMENT",
+            Self::Cluster => "FORECAST_GROUP_CLUSTER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FORECAST_GROUP_UNSPECIFIED" => Some(Self::Unspecified),
+            "FORECAST_GROUP_DB_HOST" => Some(Self::DbHost),
+            "FORECAST_GROUP_SEGMENT" => Some(Self::Segment),
+            "FORECAST_GROUP_CLUSTER" => Some(Self::Cluster),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod plan_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What would happen: nothing here is written, ordered or remembered.
+    ///
+    /// Needs the rights of `kubectl get segments` in the namespaces asked for, and of `kubectl get clusters`, as clusters are
+    /// named with their labels.
+    #[derive(Debug, Clone)]
+    pub struct PlanServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> PlanServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> PlanServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            PlanServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// What changes would do on every cluster, before anyone makes them: one message for each change, in their order, then
+        /// the summary.
+        pub async fn plan(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlanRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PlanResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.PlanService/Plan",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grnry.segment.v1.PlanService", "Plan"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// When runs will start, by the schedules as they stand on each cluster. An empty request looks 24 hours ahead over all
+        /// Segments that the caller may see.
+        pub async fn forecast(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ForecastRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForecastResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.PlanService/Forecast",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grnry.segment.v1.PlanService", "Forecast"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod plan_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with PlanServiceServer.
+    #[async_trait]
+    pub trait PlanService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Plan method.
+        type PlanStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PlanResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What changes would do on every cluster, before anyone makes them: one message for each change, in their order, then
+        /// the summary.
+        async fn plan(
+            &self,
+            request: tonic::Request<super::PlanRequest>,
+        ) -> std::result::Result<tonic::Response<Self::PlanStream>, tonic::Status>;
+        /// When runs will start, by the schedules as they stand on each cluster. An empty request looks 24 hours ahead over all
+        /// Segments that the caller may see.
+        async fn forecast(
+            &self,
+            request: tonic::Request<super::ForecastRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ForecastResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What would happen: nothing here is written, ordered or remembered.
+    ///
+    /// Needs the rights of `kubectl get segments` in the namespaces asked for, and of `kubectl get clusters`, as clusters are
+    /// named with their labels.
+    #[derive(Debug)]
+    pub struct PlanServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> PlanServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for PlanServiceServer<T>
+    where
+        T: PlanService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/grnry.segment.v1.PlanService/Plan" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlanSvc<T: PlanService>(pub Arc<T>);
+                    impl<
+                        T: PlanService,
+                    > tonic::server::ServerStreamingService<super::PlanRequest>
+                    for PlanSvc<T> {
+                        type Response = super::PlanResponse;
+                        type ResponseStream = T::PlanStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PlanService>::plan(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.PlanService/Forecast" => {
+                    #[allow(non_camel_case_types)]
+                    struct ForecastSvc<T: PlanService>(pub Arc<T>);
+                    impl<
+                        T: PlanService,
+                    > tonic::server::UnaryService<super::ForecastRequest>
+                    for ForecastSvc<T> {
+                        type Response = super::ForecastResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ForecastRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as PlanService>::forecast(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ForecastSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for PlanServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "grnry.segment.v1.PlanService";
+    impl<T> tonic::server::NamedService for PlanServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

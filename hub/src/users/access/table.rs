@@ -54,7 +54,8 @@ const GET_SEGMENTS: Right = right("get", "segments");
 const LIST_SEGMENTS: Right = right("list", "segments");
 const WATCH_SEGMENTS: Right = right("watch", "segments");
 const GET_CLUSTERS: Right = right("get", "clusters");
-const LIST_CLUSTERS: Right = right("list", "clusters");
+/// Whoever may list clusters may know their names and labels.
+pub const LIST_CLUSTERS: Right = right("list", "clusters");
 const WATCH_CLUSTERS: Right = right("watch", "clusters");
 const CREATE_CLUSTERS: Right = right("create", "clusters");
 const CLUSTER_ACCESS: Right = Right {
@@ -169,6 +170,19 @@ pub const TABLE: &[Row] = &[
         "grnry.segment.v1.ClusterService/RevokeToken",
         CLUSTER_ACCESS,
         None,
+    ),
+    // The part is needed as well: both name clusters with their labels.
+    shows(
+        "grnry.segment.v1.PlanService/Plan",
+        GET_SEGMENTS,
+        Scope::Namespaces,
+        Some(LIST_CLUSTERS),
+    ),
+    shows(
+        "grnry.segment.v1.PlanService/Forecast",
+        GET_SEGMENTS,
+        Scope::Namespaces,
+        Some(LIST_CLUSTERS),
     ),
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.
     shows(

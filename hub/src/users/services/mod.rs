@@ -7,9 +7,12 @@
 mod assignments;
 mod cluster_service;
 mod clusters;
+mod forecast;
 mod hub_service;
 mod join;
 mod orphans;
+mod plan;
+mod plan_service;
 pub mod restore;
 mod segment_service;
 mod segments;

@@ -6,6 +6,7 @@
 
 pub mod assignment;
 pub mod cluster;
+pub mod plan;
 pub mod segment;
 pub mod why;
 
