@@ -67,6 +67,47 @@ pub(crate) enum Command {
     ///
     /// Exit code 1 with errors, 2 where a file can't be read.
     Lint(LintArgs),
+    /// Make Segments of what you have: API JSON, Helm values, CronJobs in files or in clusters
+    ///
+    /// The Segments go to stdout, ready for kubectl apply; what was filled in, changed or left out goes to stderr. Nothing
+    /// is written to any cluster.
+    ///
+    ///   segctl import values.yaml --name visits -n granary > visits.yaml
+    ///   segctl import --from-cluster eu-1 --from-cluster us-1 -n granary > granary.yaml
+    ///
+    /// CronJobs of the same namespace and name in several clusters become one Segment: what most clusters have, with
+    /// overrides for the others. Applied on the hub, it takes over the CronJobs in place where they are the same.
+    ///
+    /// Exit code 1 where a Segment has lint errors, 2 where something can't be read, 4 where no cluster has such a CronJob.
+    #[command(verbatim_doc_comment)]
+    Import(ImportArgs),
+    /// Write Segments as API JSON, Helm values, or clean YAML
+    ///
+    /// What the form can't carry is said on stderr.
+    Export(ExportArgs),
+    /// What changes would do on every cluster: who joins and leaves, diffs, runs that start at once, agents' verdicts
+    ///
+    /// Nothing is written, here or on the hub. Exit code 0 without changes, 1 with changes, 2 where a Segment would be
+    /// refused.
+    ///
+    ///   segctl plan -f segments/
+    ///   kustomize build . | segctl plan -f -
+    #[command(verbatim_doc_comment)]
+    Plan(PlanArgs),
+    /// The CronJobs that would change, as a diff: once for each kind of change, however many clusters have it
+    ///
+    /// As plan, with the same exit codes; nothing is written.
+    Diff(PlanArgs),
+    /// When runs will start, with H, time zones and changes of clocks; the fullest minutes
+    Forecast(ForecastArgs),
+    /// The CronJob of a Segment on a cluster: of the hub, or with -f of files, offline
+    ///
+    /// Exit code 1 where it can't be rendered there. Offline, the hub's id and the Segment's uid are left out.
+    Render(RenderArgs),
+    /// What a variable means, or a code of lint; with -f, what Segments make in the database; needs no hub
+    ///
+    /// Without a name, all variables.
+    Explain(ExplainArgs),
     /// What clusters hold that no Segment here asks for
     Orphans(OrphansArgs),
     /// Join clusters, list them
@@ -304,6 +345,205 @@ pub(crate) struct LintArgs {
     /// House defaults of your hub, as lines KEY=VALUE [default: the built-in ones]
     #[arg(long, value_name = "FILE")]
     pub(crate) defaults: Option<PathBuf>,
+}
+
+/// How imported Segments are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ImportForm {
+    /// Documents for kubectl apply
+    #[default]
+    Yaml,
+    /// The same as JSON; several are a List
+    Json,
+}
+
+/// `import`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ImportArgs {
+    /// Files and folders with YAML or JSON; - is stdin
+    #[arg(required_unless_present = "from_cluster", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Read the CronJobs of this context of the kubeconfig; may be given often. CONTEXT=CLUSTER where the Cluster has
+    /// another name
+    #[arg(long, value_name = "CONTEXT", conflicts_with = "files")]
+    pub(crate) from_cluster: Vec<String>,
+    /// Only CronJobs with these labels
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LABELS",
+        conflicts_with = "files",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) selector: String,
+    /// Name of the Segment [default: that of the CronJob, or one made from the document]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// House defaults of your hub, as lines KEY=VALUE [default: the built-in ones]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) defaults: Option<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: ImportForm,
+}
+
+/// In which form Segments are exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// A body of Granary's Segment Management API, with its id
+    Api,
+    /// The resource, without what an API server puts there
+    Yaml,
+    /// Values of the older Helm chart
+    HelmValues,
+}
+
+/// `export`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExportArgs {
+    /// namespace/name of a Segment on the hub, or name with -n
+    #[arg(required_unless_present = "files")]
+    pub(crate) segment: Option<String>,
+    /// Files and folders instead, in any form that import reads; - is stdin
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE",
+        conflicts_with = "segment"
+    )]
+    pub(crate) files: Vec<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, value_enum, value_name = "FORM")]
+    pub(crate) output: ExportForm,
+    /// Helm values as they are for this cluster: overrides applied, references replaced, H a number
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// Labels of that cluster [default: those of the Cluster on the hub, none with -f]
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label, requires = "cluster")]
+    pub(crate) labels: Vec<(String, String)>,
+    /// House defaults of your hub, as lines KEY=VALUE [default: the built-in ones]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) defaults: Option<PathBuf>,
+}
+
+/// `plan`, `diff`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct PlanArgs {
+    /// Files and folders with Segments as they shall be, in any form that import reads; - is stdin
+    #[arg(short, long, value_name = "FILE", required_unless_present = "delete")]
+    pub(crate) file: Vec<PathBuf>,
+    /// A Segment that shall be deleted: namespace/name, or name with -n; may be given often
+    #[arg(long, value_name = "SEGMENT")]
+    pub(crate) delete: Vec<String>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Document,
+}
+
+/// By what a forecast is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Per {
+    /// Every minute in which something starts
+    Minute,
+    /// Databases' hosts
+    DbHost,
+    /// Segments
+    Segment,
+    /// Clusters
+    Cluster,
+}
+
+/// `forecast`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ForecastArgs {
+    /// Only this Segment: namespace/name, or name with -n
+    pub(crate) segment: Option<String>,
+    /// How far to look ahead: 24h, 90m; at most 31 days
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = duration)]
+    pub(crate) window: Duration,
+    /// Sum up by this instead of showing the next run of each Segment
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) per: Option<Per>,
+    /// Only Segments with these labels
+    #[arg(
+        short = 'l',
+        long,
+        value_name = "LABELS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) selector: String,
+    /// Only clusters with these labels
+    #[arg(
+        long,
+        value_name = "LABELS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) clusters: String,
+    /// How many of the fullest minutes to show, at most 100
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) peaks: u8,
+    /// How times of next runs are printed
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(crate) time: Option<Times>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Document,
+}
+
+/// How a CronJob is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RenderForm {
+    /// As YAML
+    #[default]
+    Yaml,
+    /// As JSON; several in a List
+    Json,
+}
+
+/// `render`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct RenderArgs {
+    /// namespace/name of a Segment of the hub, or name with -n
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) segment: Option<String>,
+    /// Files and folders with Segments, rendered offline; - is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+    /// Name of the Cluster; offline only where the schedule has an H, or the name is referred to
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// The cluster's labels: env=prod,region=eu-west
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label, requires = "file")]
+    pub(crate) labels: Vec<(String, String)>,
+    /// The cluster's annotations
+    #[arg(long, value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label, requires = "file")]
+    pub(crate) annotations: Vec<(String, String)>,
+    /// House defaults of your hub, as lines KEY=VALUE [default: the built-in ones]
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) defaults: Option<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: RenderForm,
+}
+
+/// `explain`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct ExplainArgs {
+    /// Name of a variable, or of a code of lint
+    #[arg(conflicts_with = "file")]
+    pub(crate) name: Option<String>,
+    /// Files and folders with Segments: what table or view each makes, with columns, indexes and views; - is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+    /// House defaults of your hub, as lines KEY=VALUE [default: the built-in ones]
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) defaults: Option<PathBuf>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORM")]
+    pub(crate) output: Document,
 }
 
 /// `orphans`.

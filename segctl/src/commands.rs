@@ -6,11 +6,17 @@ mod cluster;
 mod completion;
 mod config;
 mod describe;
+mod explain;
+mod export;
+mod forecast;
 mod get;
 mod hub;
+mod import;
 mod lint;
 mod names;
 mod orphans;
+mod plan;
+mod render;
 mod status;
 mod token;
 mod version;
@@ -19,6 +25,7 @@ mod why;
 use crate::api::Hub;
 use crate::args::{Args, Command};
 use crate::exit::{Exit, Failure};
+use crate::output::plan::Style;
 
 /// Runs a command. `typed_as` is what the user typed for it: `segctl` or `kubectl segment`.
 pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
@@ -30,6 +37,13 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Get(get) => get::run(&Hub::find(&globals).await?, get).await,
         Command::Describe(describe) => describe::run(&Hub::find(&globals).await?, describe).await,
         Command::Lint(lint) => lint::run(&globals, lint).await,
+        Command::Import(import) => import::run(&globals, import).await,
+        Command::Export(export) => export::run(&globals, export).await,
+        Command::Plan(plan) => plan::run(&globals, plan, Style::Plan).await,
+        Command::Diff(plan) => plan::run(&globals, plan, Style::Diff).await,
+        Command::Forecast(forecast) => forecast::run(&Hub::find(&globals).await?, forecast).await,
+        Command::Render(render) => render::run(&globals, render).await,
+        Command::Explain(explain) => explain::run(&globals, explain).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0    yes, or done
-  1    the answer is no (not ready, lint errors)
+  1    the answer is no (changes found, not ready, lint errors)
   2    usage, a bad value, or a file that can't be read
   3    hub not reachable, not logged in, not allowed
   4    not found

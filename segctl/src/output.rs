@@ -6,8 +6,11 @@
 pub(crate) mod age;
 pub(crate) mod detail;
 pub(crate) mod excerpt;
+pub(crate) mod explain;
 pub(crate) mod findings;
+pub(crate) mod forecast;
 pub(crate) mod machine;
+pub(crate) mod plan;
 pub(crate) mod rows;
 pub(crate) mod table;
 

@@ -134,6 +134,14 @@ service! {
     }
 }
 
+service! {
+    /// Methods of `PlanService`.
+    plan_rpc = "grnry.segment.v1.PlanService" {
+        plan Plan PlanRequest PlanResponse;
+        forecast Forecast ForecastRequest ForecastResponse;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,7 +149,13 @@ mod tests {
     #[test]
     fn the_types_of_a_method_are_those_of_the_descriptors() {
         let pool = POOL.as_ref().unwrap();
-        let ours = [segment_rpc::all(), cluster_rpc::all(), hub_rpc::all()].concat();
+        let ours = [
+            segment_rpc::all(),
+            cluster_rpc::all(),
+            hub_rpc::all(),
+            plan_rpc::all(),
+        ]
+        .concat();
         for (service, name, request, answer) in &ours {
             let service = pool.get_service_by_name(service).unwrap();
             let method = service

@@ -9,7 +9,7 @@ mod discover;
 mod kubeconfig;
 
 pub(crate) use channel::HubChannel;
-pub(crate) use kubeconfig::Login;
+pub(crate) use kubeconfig::{Login, causes};
 
 use crate::args::Globals;
 use crate::exit::{Exit, Failure};

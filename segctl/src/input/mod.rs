@@ -75,7 +75,6 @@ pub(crate) type Read = Result<Document, Unreadable>;
 ///
 /// # Errors
 /// A path that is not there or can't be looked at; more text than fits into memory.
-#[allow(dead_code, reason = "for the commands that need all documents at once")]
 pub(crate) fn read(paths: &[PathBuf]) -> Result<Vec<Read>, Failure> {
     let mut documents = Vec::new();
     let mut bytes = 0_usize;

@@ -270,6 +270,10 @@ impl<'a> Builder<'a> {
             }
             _ => "",
         };
+        // The parser reads ahead, so that its own limit may be met before ours.
+        if error.info().contains("recursion limit") {
+            return too_deep(at);
+        }
         Broken {
             line: at.line as usize + 1,
             column: at.column as usize + 1,
@@ -356,11 +360,8 @@ impl<'a> Builder<'a> {
     }
 
     fn too_deep(&mut self, at: Mark) -> Broken {
-        self.refuse(
-            at,
-            format!("is nested deeper than {MAX_DEPTH} levels"),
-            "no Segment is: look for brackets that are not closed",
-        )
+        self.refused = true;
+        too_deep(at)
     }
 
     fn end(&mut self) -> Result<(), Broken> {
@@ -514,4 +515,13 @@ fn short(name: &str) -> String {
 /// Files have at most [`super::MAX_FILE_BYTES`].
 fn small(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn too_deep(at: Mark) -> Broken {
+    Broken {
+        line: at.line as usize + 1,
+        column: at.column as usize + 1,
+        message: format!("is nested deeper than {MAX_DEPTH} levels"),
+        help: "no Segment is: look for brackets that are not closed".to_owned(),
+    }
 }

@@ -12,11 +12,12 @@ use crate::input::Document;
 use jiff::Timestamp;
 use schema::Mistake;
 use segment_core::finding::{Code, Finding};
-use segment_core::segment::HouseDefaults;
+use segment_core::segment::{HouseDefaults, ParsedSegment};
 use segment_crds::Segment;
 use serde_json::{Value, json};
 use shape::Shape;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What all documents are judged under.
 #[derive(Clone, Debug)]
@@ -38,13 +39,42 @@ pub(crate) struct Told {
     pub(crate) at_name: bool,
 }
 
+impl Told {
+    /// Of the field's value.
+    pub(crate) fn of(finding: Finding) -> Self {
+        Self {
+            finding,
+            at_name: false,
+        }
+    }
+}
+
 /// What came of one document.
 #[derive(Debug)]
 pub(crate) struct Judged {
+    /// What it is.
+    pub(crate) shape: Shape,
     /// `namespace/name`, as far as it says.
     pub(crate) key: String,
     /// Every finding.
     pub(crate) told: Vec<Told>,
+    /// What it means; `None` where it is refused.
+    pub(crate) parsed: Option<Arc<ParsedSegment>>,
+}
+
+/// What the API server would refuse in a resource, whatever the hub's house defaults.
+pub(crate) fn form(document: &Document) -> Vec<Told> {
+    let positions = &document.positions;
+    mistakes(document, |field| positions.written(field))
+        .into_iter()
+        .map(Mistake::told)
+        .collect()
+}
+
+fn mistakes<'a>(document: &Document, written: impl Fn(&str) -> Option<&'a str>) -> Vec<Mistake> {
+    let mut mistakes = schema::mistakes(&document.value, written);
+    mistakes.extend(wrong_version(&document.value));
+    mistakes
 }
 
 /// Judges a document; `None` where it is none of ours.
@@ -64,9 +94,11 @@ pub(crate) fn judge(document: &Document, context: &Context) -> Option<Judged> {
             )
         },
     );
+    let mut parsed = None;
     if let Some(segment) = &segment {
         let wrong: BTreeSet<String> = told.iter().map(|told| told.finding.field.clone()).collect();
         let verdict = segment_core::lint::lint(segment, &context.defaults, context.now);
+        parsed = verdict.parsed;
         let mut more: Vec<Finding> = verdict
             .findings
             .into_iter()
@@ -77,12 +109,17 @@ pub(crate) fn judge(document: &Document, context: &Context) -> Option<Judged> {
             .filter(|finding| !covers(&wrong, &finding.field))
             .collect();
         more.extend(rules(segment, shape, &wrong, &more));
-        told.extend(more.into_iter().map(|finding| Told {
-            finding,
-            at_name: false,
-        }));
+        told.extend(more.into_iter().map(Told::of));
     }
-    Some(Judged { key, told })
+    if told.iter().any(|told| told.finding.is_error()) {
+        parsed = None;
+    }
+    Some(Judged {
+        shape,
+        key,
+        told,
+        parsed,
+    })
 }
 
 /// Whether something is known to be wrong with this field, or with one around it.
@@ -96,18 +133,9 @@ fn covers(wrong: &BTreeSet<String>, field: &str) -> bool {
 /// A resource as kubectl would send it.
 fn resource(document: &Document, context: &Context) -> (Option<Segment>, Vec<Told>) {
     let positions = &document.positions;
-    let mut mistakes = schema::mistakes(&document.value, |field| positions.written(field));
-    if let Some(mistake) = wrong_version(&document.value) {
-        mistakes.push(mistake);
-    }
+    let mistakes = mistakes(document, |field| positions.written(field));
     let mut value = without(&document.value, &mistakes, |field| positions.written(field));
-    let told: Vec<Told> = mistakes
-        .into_iter()
-        .map(|mistake| Told {
-            finding: mistake.finding,
-            at_name: mistake.at_name,
-        })
-        .collect();
+    let told: Vec<Told> = mistakes.into_iter().map(Mistake::told).collect();
     if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         && metadata.get("namespace").is_none()
     {
@@ -207,13 +235,7 @@ fn rules(
 fn imported(document: &Document, context: &Context) -> (Option<Segment>, Vec<Told>) {
     match shape::import(document, context) {
         Ok(segment) => (Some(segment), Vec::new()),
-        Err(findings) => {
-            let told = findings.into_iter().map(|finding| Told {
-                finding,
-                at_name: false,
-            });
-            (None, told.collect())
-        }
+        Err(findings) => (None, findings.into_iter().map(Told::of).collect()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! was probably meant. Law: the schema is the CRD's own, closed where it lists its fields (test
 //! `what_the_schema_takes`). Not: CEL rules (`crds`), meaning (`core`).
 
+use super::Told;
 use crate::nearest::nearest;
 use jsonschema::error::{TypeKind, ValidationErrorKind};
 use jsonschema::paths::LocationSegment;
@@ -29,6 +30,16 @@ pub(crate) struct Mistake {
     pub(crate) is_text: bool,
     /// The place is that of the field's name, not of its value.
     pub(crate) at_name: bool,
+}
+
+impl Mistake {
+    /// Without what only a correction needs.
+    pub(crate) fn told(self) -> Told {
+        Told {
+            finding: self.finding,
+            at_name: self.at_name,
+        }
+    }
 }
 
 struct Compiled {

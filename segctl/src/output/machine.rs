@@ -61,12 +61,17 @@ fn rule(code: Code) -> Value {
         "id": name,
         "name": name,
         "shortDescription": { "text": title(code) },
-        "helpUri": format!(
-            "{}/blob/main/docs/lint.md#{}",
-            env!("CARGO_PKG_REPOSITORY"),
-            name.to_ascii_lowercase()
-        ),
+        "helpUri": help_uri(code),
     })
+}
+
+/// Where a code is explained.
+pub(crate) fn help_uri(code: Code) -> String {
+    format!(
+        "{}/blob/main/docs/lint.md#{}",
+        env!("CARGO_PKG_REPOSITORY"),
+        code.as_str().to_ascii_lowercase()
+    )
 }
 
 /// `MissingType` as `missing type`, until there is a better one.
