@@ -7,6 +7,9 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Longest piece of a user's text in a message, in characters.
+const SHOWN_CHARS: usize = 40;
+
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -349,5 +352,24 @@ impl fmt::Display for Finding {
             write!(f, " ({})", self.help)?;
         }
         Ok(())
+    }
+}
+
+/// A user's text in a message: in quotes, and not longer than a reader needs to find it.
+pub(crate) fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
+        None => format!("{text:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        assert_eq!(shown("a\"b"), r#""a\"b""#);
+        assert_eq!(shown(&"ä".repeat(50)), format!("\"{}…\"", "ä".repeat(40)));
     }
 }

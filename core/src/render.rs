@@ -41,16 +41,25 @@ pub fn render(
             return Err(errors);
         }
     }
-    let schedule = hashed_schedule(segment, &effective, cluster);
-    let (variables, schedule) = match (variables(segment, &effective, defaults, cluster), schedule)
-    {
+    as_it_is(segment, &effective, defaults, cluster)
+}
+
+/// Renders what a Segment says for a cluster without asking lint.
+pub(crate) fn as_it_is(
+    segment: &ParsedSegment,
+    effective: &EffectiveSegment,
+    defaults: &HouseDefaults,
+    cluster: &ClusterView,
+) -> Result<Rendered, Vec<Finding>> {
+    let schedule = hashed_schedule(segment, effective, cluster);
+    let (variables, schedule) = match (variables(segment, effective, defaults, cluster), schedule) {
         (Ok(variables), Ok(schedule)) => (variables, schedule),
         (Ok(_), Err(finding)) => return Err(vec![finding]),
         (Err(findings), schedule) => {
             return Err(findings.into_iter().chain(schedule.err()).collect());
         }
     };
-    let template = template(segment, &effective, defaults, variables, schedule);
+    let template = template(segment, effective, defaults, variables, schedule);
     Rendered::new(template).map_err(|error| {
         let code = match error {
             RenderedError::TooLarge { .. } => Code::TooLarge,

@@ -6,7 +6,7 @@
 
 mod text;
 
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, shown};
 use crate::segment::forms::{is_label_value, is_qualified_name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,7 +80,8 @@ impl Selector {
                 "Exists" => without_values(Condition::Exists),
                 "DoesNotExist" => without_values(Condition::DoesNotExist),
                 other => Err(format!(
-                    "{other:?} is not one of In, NotIn, Exists, DoesNotExist"
+                    "{} is not one of In, NotIn, Exists, DoesNotExist",
+                    shown(other)
                 )),
             };
             match condition.and_then(|condition| requirement(&expression.key, condition)) {
@@ -180,14 +181,14 @@ impl fmt::Display for Requirement {
 /// Checks the forms, as Kubernetes' `labels.NewRequirement`.
 fn requirement(key: &str, condition: Condition) -> Result<Requirement, String> {
     if !is_qualified_name(key) {
-        return Err(format!("{key:?} is not a label's key"));
+        return Err(format!("{} is not a label's key", shown(key)));
     }
     if let Condition::In(values) | Condition::NotIn(values) = &condition {
         if values.is_empty() {
             return Err("In and NotIn need at least one value".to_owned());
         }
         if let Some(value) = values.iter().find(|value| !is_label_value(value)) {
-            return Err(format!("{value:?} is not a label's value"));
+            return Err(format!("{} is not a label's value", shown(value)));
         }
     }
     Ok(Requirement {

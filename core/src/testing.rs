@@ -15,7 +15,9 @@ use segment_crds::{Cluster, Segment, SegmentSpec};
 use std::collections::BTreeMap;
 
 mod strategies;
+mod worst;
 pub use strategies::{cluster_views, label_selectors, labels, segments, template_values};
+pub use worst::{Worst, worst};
 
 /// A valid Segment of type pivot with generation 1, a uid made from its name, and nothing optional.
 /// `key` is `namespace/name`.

@@ -20,11 +20,13 @@ pub mod variables;
 
 pub(crate) use on_cluster::on_cluster;
 
+use crate::assignment::Rendered;
 use crate::finding::{Code, Finding};
 use crate::placement::ClusterView;
-use crate::segment::{HouseDefaults, ParsedSegment, effective, parse, resolved};
+use crate::render;
+use crate::segment::{HouseDefaults, ParsedSegment, effective, parse_under};
 use jiff::Timestamp;
-use segment_crds::{Segment, SegmentSpec};
+use segment_crds::Segment;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -47,11 +49,10 @@ impl Verdict {
 
 /// Judges a Segment by itself, under these house defaults. `now` is for warnings that name dates (DST).
 pub fn lint(segment: &Segment, defaults: &HouseDefaults, now: Timestamp) -> Verdict {
-    let (parsed, mut findings) = match parse(segment) {
+    let (parsed, mut findings) = match parse_under(segment, Some(defaults)) {
         Ok(parsed) => (Some(parsed), Vec::new()),
         Err(findings) => (None, findings),
     };
-    findings.extend(with_defaults(&segment.spec, defaults));
     findings.extend(spec::findings(&segment.spec, defaults, now));
     tidy(&mut findings);
     let refused = findings.iter().any(Finding::is_error);
@@ -73,18 +74,35 @@ pub fn lint_on(
     cluster: &ClusterView,
     now: Timestamp,
 ) -> Vec<Finding> {
+    lint_and_render(segment, defaults, cluster, now).0
+}
+
+/// What [`lint_on`] finds, and what [`render`](crate::render::render) makes, for one judgement of both; nothing is
+/// rendered where an error is found.
+pub fn lint_and_render(
+    segment: &ParsedSegment,
+    defaults: &HouseDefaults,
+    cluster: &ClusterView,
+    now: Timestamp,
+) -> (Vec<Finding>, Option<Rendered>) {
     let known = if segment.linted {
         Cow::Borrowed(&segment.warnings)
     } else {
         Cow::Owned(spec::findings(&segment.spec, defaults, now))
     };
-    let mut findings = crate::render::render(segment, defaults, cluster)
-        .err()
-        .unwrap_or_default();
     let effective = effective(segment, &cluster.labels);
-    findings.extend(on_cluster(segment, &effective, defaults, cluster, &known));
+    let mut findings = on_cluster(segment, &effective, defaults, cluster, &known);
+    // What was accepted before lint knew better stands as it is.
+    let refused = segment.linted && findings.iter().any(Finding::is_error);
+    let rendered = match render::as_it_is(segment, &effective, defaults, cluster) {
+        Ok(rendered) => (!refused).then_some(rendered),
+        Err(errors) => {
+            findings.extend(errors);
+            None
+        }
+    };
     tidy(&mut findings);
-    findings
+    (findings, rendered)
 }
 
 /// Findings as one text, as the condition `Accepted` shows them. The webhook says the same, a line for each.
@@ -94,19 +112,6 @@ pub fn text<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-/// What is wrong with the base under these defaults, and may not be put right by overrides.
-fn with_defaults(spec: &SegmentSpec, defaults: &HouseDefaults) -> Vec<Finding> {
-    let other_database = spec.overrides.iter().any(|change| {
-        change.env.db_type.is_some()
-            || change.env.citus_dist_col.is_some()
-            || change.unset.env.iter().any(|name| name == "DB_TYPE")
-    });
-    resolved::base_findings(spec, defaults)
-        .into_iter()
-        .filter(|finding| !(other_database && finding.field == "spec.env.CITUS_DIST_COL"))
-        .collect()
 }
 
 /// Errors first, then in the order of the fields, each once.

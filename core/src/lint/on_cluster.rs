@@ -10,8 +10,10 @@ use super::{rules, spec};
 use crate::finding::Finding;
 use crate::placement::ClusterView;
 use crate::segment::rules::Seen;
+use crate::segment::template::Origins;
 use crate::segment::{EffectiveSegment, HouseDefaults, ParsedSegment, template};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// What is found there and not in the Segment by itself (`known`); without what the renderer says. `effective` is what
@@ -42,16 +44,15 @@ pub(crate) fn on_cluster(
         return Vec::new();
     }
     let path = |field: &str| effective.path(segment, field);
-    let origin = |name: &str, offset: usize| match (expanded.get(name), effective.env.get(name)) {
-        (Some(_), Some(written)) => {
-            let at = template::origin(written, cluster, offset);
-            (
-                at,
-                written
-                    .get(at..)
-                    .is_some_and(|rest| rest.starts_with("$(cluster")),
-            )
-        }
+    // Made where something is found in the value, which is seldom.
+    let origins: BTreeMap<&str, OnceCell<Origins>> = expanded
+        .keys()
+        .map(|name| (*name, OnceCell::new()))
+        .collect();
+    let origin = |name: &str, offset: usize| match (origins.get(name), effective.env.get(name)) {
+        (Some(origins), Some(written)) => origins
+            .get_or_init(|| Origins::new(written, cluster))
+            .of(offset),
         _ => (offset, false),
     };
     let mut report = Report::new(Place {

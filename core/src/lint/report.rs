@@ -1,15 +1,14 @@
 //! Where rules put what they find.
 //!
 //! In: a rule's verdict on one variable. Out: findings with the path of the field in the resource.
-//! Law: bounded: of one rule on one variable only the first [`MOST`] are told. Not: the rules.
+//! Law: bounded: of one rule on one variable only the first [`MOST`] are told, of errors and of warnings each, so that
+//! no warnings hide an error. Not: the rules.
 
+pub(super) use crate::finding::shown;
 use crate::finding::{Code, Finding, Severity};
 
 /// Findings of one rule on one variable: the rest says the same, and a list may have a million members.
 const MOST: usize = 10;
-
-/// Longest piece of a user's text in a message, in characters.
-const SHOWN_CHARS: usize = 40;
 
 /// Where a variable's value stands.
 pub(super) struct Place<'a> {
@@ -23,7 +22,7 @@ pub(super) struct Place<'a> {
 /// Collects findings.
 pub(super) struct Report<'a> {
     place: Place<'a>,
-    counts: Vec<(Code, String, usize)>,
+    counts: Vec<(Code, Severity, String, usize)>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -81,7 +80,7 @@ impl<'a> Report<'a> {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if !self.counts_in(code, variable) {
+        if !self.counts_in(code, severity, variable) {
             return;
         }
         let field = (self.place.path)(&format!("env.{variable}"));
@@ -101,25 +100,16 @@ impl<'a> Report<'a> {
     }
 
     /// Whether there is still room for this one.
-    fn counts_in(&mut self, code: Code, variable: &str) -> bool {
-        let known = self
-            .counts
-            .iter_mut()
-            .find(|(known, name, _)| *known == code && name == variable);
-        if let Some((_, _, count)) = known {
+    fn counts_in(&mut self, code: Code, severity: Severity, variable: &str) -> bool {
+        let known = self.counts.iter_mut().find(|(known, kind, name, _)| {
+            (*known, *kind, name.as_str()) == (code, severity, variable)
+        });
+        if let Some((.., count)) = known {
             *count += 1;
             return *count <= MOST;
         }
-        self.counts.push((code, variable.to_owned(), 1));
+        self.counts.push((code, severity, variable.to_owned(), 1));
         true
-    }
-}
-
-/// A user's text in a message: in quotes, and not longer than a reader needs to find it.
-pub(super) fn shown(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
-        None => format!("{text:?}"),
     }
 }
 
@@ -137,14 +127,9 @@ mod tests {
             report.error(Code::EmptyMember, "PIVOT_PATHS", offset, "is empty", "");
         }
         report.warning(Code::EmptyMember, "GENERIC_COLUMNS", None, "is empty", "");
-        assert_eq!(report.findings.len(), MOST + 1);
+        report.warning(Code::EmptyMember, "PIVOT_PATHS", None, "is empty", "");
+        assert_eq!(report.findings.len(), MOST + 2);
         assert_eq!(report.findings[0].offset, Some(1));
         assert_eq!(report.findings[0].field, "spec.env.PIVOT_PATHS");
-    }
-
-    #[test]
-    fn long_texts_are_cut_between_characters() {
-        assert_eq!(shown("a\"b"), r#""a\"b""#);
-        assert_eq!(shown(&"ä".repeat(50)), format!("\"{}…\"", "ä".repeat(40)));
     }
 }

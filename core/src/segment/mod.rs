@@ -4,6 +4,7 @@
 //! Law: what [`parse`] passes renders wherever its references resolve (test `what_parse_passes_renders`).
 //! Not: which clusters (`placement.rs`), the finished template (`render.rs`).
 
+pub(crate) mod ahead;
 pub mod defaults;
 pub(crate) mod forms;
 pub mod overrides;
@@ -17,4 +18,5 @@ pub(crate) mod variables;
 
 pub use defaults::HouseDefaults;
 pub use overrides::{EffectiveSegment, base, effective};
+pub(crate) use parsed::parse_under;
 pub use parsed::{ParsedSegment, parse, parse_spec};

@@ -2,14 +2,14 @@
 //!
 //! In: the resource. Out: [`ParsedSegment`], or every finding at once. Law: what passes renders on every cluster on
 //! which its references resolve and no override takes something required away.
-//! Not: house defaults; whether a cluster has what is referred to (`render.rs`).
+//! Not: whether a cluster has what is referred to (`render.rs`).
 
-use super::rules::Judge;
-use super::{forms, overrides, schedule, template};
+use super::rules::{Judge, sizes};
+use super::{HouseDefaults, forms, resolved, schedule, template};
 use crate::assignment::{
     Adoption, Drift, Modes, OnScheduleChange, Removal, RemovalPolicy, RunningJobs,
 };
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, shown};
 use crate::ids::{CronJobName, Namespace, SegmentKey, SegmentName, Uid, cronjob_name};
 use crate::selector::Selector;
 use segment_crds::{Segment, SegmentSpec, TolerationOperator};
@@ -61,6 +61,14 @@ pub(crate) struct Need {
 /// # Errors
 /// Every finding that makes it unusable, those of fields that this version does not serve included.
 pub fn parse(segment: &Segment) -> Result<ParsedSegment, Vec<Finding>> {
+    parse_under(segment, None)
+}
+
+/// The same, and what is wrong with it under these house defaults on every cluster that no override speaks of.
+pub(crate) fn parse_under(
+    segment: &Segment,
+    defaults: Option<&HouseDefaults>,
+) -> Result<ParsedSegment, Vec<Finding>> {
     let mut findings = Vec::new();
     let metadata = &segment.metadata;
     let mut invalid = |field: &str, message: String| {
@@ -78,11 +86,12 @@ pub fn parse(segment: &Segment) -> Result<ParsedSegment, Vec<Finding>> {
     let generation = metadata.generation.unwrap_or(0);
     let spec = Arc::new(segment.spec.clone());
     if let (Ok(namespace), Ok(name), Ok(uid)) = (namespace, name, uid) {
-        return parse_spec(SegmentKey { namespace, name }, uid, generation, spec);
+        let key = SegmentKey { namespace, name };
+        return spec_under(key, uid, generation, spec, defaults);
     }
     // The rest is judged all the same, under a name that will do.
     if let Ok(stand_in) = SegmentKey::new("default", "segment") {
-        let rest = parse_spec(stand_in, Uid::default(), generation, spec);
+        let rest = spec_under(stand_in, Uid::default(), generation, spec, defaults);
         findings.extend(rest.err().unwrap_or_default());
     }
     Err(findings)
@@ -98,7 +107,20 @@ pub fn parse_spec(
     generation: i64,
     spec: Arc<SegmentSpec>,
 ) -> Result<ParsedSegment, Vec<Finding>> {
+    spec_under(key, uid, generation, spec, None)
+}
+
+fn spec_under(
+    key: SegmentKey,
+    uid: Uid,
+    generation: i64,
+    spec: Arc<SegmentSpec>,
+    defaults: Option<&HouseDefaults>,
+) -> Result<ParsedSegment, Vec<Finding>> {
     let mut judge = Judge::default();
+    if !sizes::check(&spec, &mut judge) {
+        return Err(judge.findings);
+    }
     for (field, message) in spec.not_yet() {
         judge.push(Finding::error(Code::NotYet, field, message));
     }
@@ -148,14 +170,21 @@ pub fn parse_spec(
         needs: needs(&spec),
         spec,
     };
-    let base = overrides::base(&parsed.spec);
-    judge.whole(&base, &|name| base.seen(name), None, &|field| {
-        format!("spec.{field}")
-    });
+    let database = defaults.filter(|_| !may_change_database(&parsed.spec));
+    resolved::judge_base(&parsed.spec, defaults, database, &mut judge);
     if judge.errors > 0 {
         return Err(judge.findings);
     }
     Ok(parsed)
+}
+
+/// Whether some cluster may have another database than the base: what the house's asks for may not be asked for there.
+fn may_change_database(spec: &SegmentSpec) -> bool {
+    spec.overrides.iter().any(|change| {
+        change.env.db_type.is_some()
+            || change.env.citus_dist_col.is_some()
+            || change.unset.env.iter().any(|name| name == "DB_TYPE")
+    })
 }
 
 fn target_namespace(key: &SegmentKey, spec: &SegmentSpec, judge: &mut Judge) -> Namespace {
@@ -190,7 +219,7 @@ fn tolerations(spec: &SegmentSpec, judge: &mut Judge) {
             judge.error(
                 Code::InvalidValue,
                 &path("key"),
-                &format!("{key:?} is not a taint's key"),
+                &format!("{} is not a taint's key", shown(key)),
             );
         }
         if exists

@@ -80,10 +80,27 @@ pub(crate) fn variables(
 /// What is wrong with a Segment under these defaults on every cluster that no override speaks of.
 pub(crate) fn base_findings(spec: &SegmentSpec, defaults: &HouseDefaults) -> Vec<Finding> {
     let mut judge = Judge::default();
+    judge_base(spec, Some(defaults), Some(defaults), &mut judge);
+    judge.findings
+}
+
+/// Judges a Segment's base as a whole, as far as the house is known. `database` are the defaults that say which database
+/// it is, where the base decides that.
+pub(super) fn judge_base(
+    spec: &SegmentSpec,
+    defaults: Option<&HouseDefaults>,
+    database: Option<&HouseDefaults>,
+    judge: &mut Judge,
+) {
     let base = overrides::base(spec);
     let path = |field: &str| format!("spec.{field}");
-    let db_type = defaults.env.get("DB_TYPE").map(String::as_str);
+    let db_type = database
+        .and_then(|defaults| defaults.env.get("DB_TYPE"))
+        .map(String::as_str);
     judge.whole(&base, &|name| base.seen(name), db_type, &path);
+    let Some(defaults) = defaults else {
+        return;
+    };
     let given = base
         .env
         .iter()
@@ -95,8 +112,7 @@ pub(crate) fn base_findings(spec: &SegmentSpec, defaults: &HouseDefaults) -> Vec
         .chain(given)
         .chain(base.extra_env.clone())
         .collect();
-    secret_references(&env, &secret_env(&base, defaults), &base, &path, &mut judge);
-    judge.findings
+    secret_references(&env, &secret_env(&base, defaults), &base, &path, judge);
 }
 
 /// `DB_USER`, `DB_NAME` and `DB_PASSWORD` are always there; what names no secret or key gets the house's.

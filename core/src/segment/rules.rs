@@ -4,6 +4,7 @@
 //! Law: never laxer than the API server. Not: rules over several fields (`whole.rs`), CEL (`crds`).
 
 mod resources;
+pub(super) mod sizes;
 #[cfg(test)]
 mod tests;
 mod whole;
@@ -13,7 +14,7 @@ pub(crate) use whole::Seen;
 use super::defaults::pull_secrets;
 use super::variables::DEFAULT_SECRET_KEYS;
 use super::{forms, schedule, template};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, shown};
 use crate::names;
 use k8s_openapi::api::core::v1::Toleration;
 use segment_crds::limits::{HISTORY_MAX, SECONDS_MAX, STARTING_DEADLINE_SECONDS_MAX};
@@ -108,7 +109,7 @@ impl Judge {
         if let Some(account) = &settings.service_account_name
             && !forms::is_dns_subdomain(account)
         {
-            let message = format!("{account:?} is not the name of a service account");
+            let message = format!("{} is not the name of a service account", shown(account));
             self.error(
                 Code::InvalidName,
                 &format!("{at}.serviceAccountName"),
@@ -146,7 +147,7 @@ impl Judge {
                 self.error(
                     Code::InvalidValue,
                     &field,
-                    &format!("{key:?} is not a label's key"),
+                    &format!("{} is not a label's key", shown(key)),
                 );
             } else if reserved(key) {
                 self.error(
@@ -159,7 +160,7 @@ impl Judge {
                 self.error(
                     Code::InvalidValue,
                     &field,
-                    &format!("{value:?} is not a label's value"),
+                    &format!("{} is not a label's value", shown(value)),
                 );
             }
         }
@@ -172,7 +173,7 @@ impl Judge {
                 self.error(
                     Code::InvalidValue,
                     &field,
-                    &format!("{key:?} is not an annotation's key"),
+                    &format!("{} is not an annotation's key", shown(key)),
                 );
             } else if is_reserved_prefix(key) {
                 self.error(
@@ -198,26 +199,29 @@ impl Judge {
             ));
         };
         if !key.is_empty() && !forms::is_qualified_name(key) {
-            wrong("key", &format!("{key:?} is not a taint's key"));
+            wrong("key", &format!("{} is not a taint's key", shown(key)));
         }
         match operator {
             "" | "Equal" if key.is_empty() => {
                 wrong("operator", "must be Exists where no key is given");
             }
             "" | "Equal" if !forms::is_label_value(value) => {
-                wrong("value", &format!("{value:?} is not a taint's value"));
+                wrong("value", &format!("{} is not a taint's value", shown(value)));
             }
             "Exists" if !value.is_empty() => wrong("value", "must be absent with operator Exists"),
             "" | "Equal" | "Exists" => {}
             other => wrong(
                 "operator",
-                &format!("{other:?} is not one of Equal, Exists"),
+                &format!("{} is not one of Equal, Exists", shown(other)),
             ),
         }
         if !matches!(effect, "" | "NoSchedule" | "PreferNoSchedule" | "NoExecute") {
             wrong(
                 "effect",
-                &format!("{effect:?} is not one of NoSchedule, PreferNoSchedule, NoExecute"),
+                &format!(
+                    "{} is not one of NoSchedule, PreferNoSchedule, NoExecute",
+                    shown(effect)
+                ),
             );
         }
         if toleration.toleration_seconds.is_some() && effect != "NoExecute" {
@@ -233,7 +237,7 @@ impl Judge {
                 Finding::error(
                     Code::InvalidValue,
                     format!("{at}.repository"),
-                    format!("{repository:?} is not an image's registry and path"),
+                    format!("{} is not an image's registry and path", shown(repository)),
                 )
                 .help("the tag or digest belongs in spec.image.tag"),
             );
@@ -241,7 +245,10 @@ impl Judge {
         if let Some(tag) = &image.tag
             && !forms::is_image_tag(tag)
         {
-            let message = format!("{tag:?} is neither a tag nor sha256: and 64 hexadecimal digits");
+            let message = format!(
+                "{} is neither a tag nor sha256: and 64 hexadecimal digits",
+                shown(tag)
+            );
             self.error(Code::InvalidValue, &format!("{at}.tag"), &message);
         }
         if let Some(Err(message)) = image.pull_secrets.as_deref().map(pull_secrets) {
@@ -288,12 +295,12 @@ impl Judge {
             if let Some(secret) = &reference.secret
                 && !forms::is_dns_subdomain(secret)
             {
-                let message = format!("{secret:?} is not the name of a Secret");
+                let message = format!("{} is not the name of a Secret", shown(secret));
                 self.error(Code::InvalidName, &format!("{field}.secret"), &message);
             }
             match &reference.key {
                 Some(key) if !forms::is_secret_key(key) => {
-                    let message = format!("{key:?} is not a key of a Secret");
+                    let message = format!("{} is not a key of a Secret", shown(key));
                     self.error(Code::InvalidName, &format!("{field}.key"), &message);
                 }
                 None if !is_always_secret(name) => {
@@ -315,7 +322,7 @@ impl Judge {
         ] {
             for (index, name) in names.iter().enumerate() {
                 if !known.contains(&name.as_str()) {
-                    let message = format!("{name:?} is not a field of spec.{list}");
+                    let message = format!("{} is not a field of spec.{list}", shown(name));
                     self.error(
                         Code::InvalidValue,
                         &format!("{at}.{list}[{index}]"),
@@ -331,7 +338,7 @@ impl Judge {
             self.error(
                 Code::InvalidName,
                 field,
-                &format!("{name:?} is not a variable's name"),
+                &format!("{} is not a variable's name", shown(name)),
             );
         }
     }

@@ -13,7 +13,7 @@ mod next;
 pub use hash::{replace_h, uses_h};
 pub use next::next_after;
 
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, shown};
 use grammar::{BOUNDS, field, split_fields};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
@@ -211,17 +211,18 @@ pub fn time_zone(name: &str) -> Result<TimeZone, String> {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'+'))
     };
     if !name.split('/').all(part_ok) || name.eq_ignore_ascii_case("local") {
-        return Err(format!("unknown time zone {name:?}"));
+        return Err(format!("unknown time zone {}", shown(name)));
     }
     let zone = TimeZoneDatabase::bundled()
         .get(name)
-        .map_err(|_| format!("unknown time zone {name:?}"))?;
+        .map_err(|_| format!("unknown time zone {}", shown(name)))?;
     match zone.iana_name() {
         // The database ignores case, the files of a spoke do not.
         Some(known) if known != name => Err(format!(
-            "unknown time zone {name:?}, did you mean {known:?}?"
+            "unknown time zone {}, did you mean {known:?}?",
+            shown(name)
         )),
-        _ if zone.is_unknown() => Err(format!("unknown time zone {name:?}")),
+        _ if zone.is_unknown() => Err(format!("unknown time zone {}", shown(name))),
         _ => Ok(zone),
     }
 }
@@ -245,12 +246,14 @@ fn macro_schedule(text: &str) -> Result<Schedule, ScheduleError> {
         return every::go_duration_nanos(duration)
             .map(|nanos| Schedule(Kind::Every(every::whole_seconds(nanos))))
             .ok_or_else(|| {
-                ScheduleError::new(offset, format!("{duration:?} is not a duration"))
+                ScheduleError::new(offset, format!("{} is not a duration", shown(duration)))
                     .help("for example @every 1h30m")
             });
     }
-    Err(ScheduleError::new(0, format!("unknown macro {text:?}"))
-        .help("@yearly, @monthly, @weekly, @daily, @midnight, @hourly or @every <duration>"))
+    Err(
+        ScheduleError::new(0, format!("unknown macro {}", shown(text)))
+            .help("@yearly, @monthly, @weekly, @daily, @midnight, @hourly or @every <duration>"),
+    )
 }
 
 #[cfg(test)]

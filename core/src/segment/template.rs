@@ -6,8 +6,10 @@
 //!
 //! A cluster's labels and annotations enter SQL here, so their values are held to a pattern without quotes and blanks.
 
+use super::ahead::Ahead;
 use crate::finding::{Code, Finding};
 use crate::placement::ClusterView;
+use crate::report::cut;
 use std::borrow::Cow;
 
 /// Longest value that a reference may put in, in bytes: that of a DNS name.
@@ -37,16 +39,20 @@ enum Piece<'a> {
 /// Splits a value as the kubelet would read it.
 fn pieces(value: &str) -> impl Iterator<Item = Piece<'_>> {
     let mut offset = 0;
+    let mut close = Ahead::new(value, ")");
+    let mut reference = Ahead::new(value, "$(cluster");
     std::iter::from_fn(move || {
         let rest = &value[offset..];
         let begin = offset;
         if rest.is_empty() {
             return None;
         }
-        if let Some(behind) = rest.strip_prefix("$(")
-            && let Some((inner, _)) = behind.split_once(')')
+        if rest.starts_with("$(")
+            && let inside = begin + 2
+            && let end = close.from(inside)
+            && let Some(inner) = value.get(inside..end)
             // A lone "$(" before a reference must not hide it; the kubelet leaves such a name as it is.
-            && !inner.contains("$(cluster")
+            && reference.from(inside) > end
         {
             let len = inner.len() + 3;
             offset += len;
@@ -164,7 +170,7 @@ pub fn references(value: &str, field: &str) -> Result<Vec<Reference>, Finding> {
                 Finding::error(
                     Code::UnknownReference,
                     field,
-                    format!("$({inner}) is not a reference to a cluster"),
+                    format!("$({}) is not a reference to a cluster", short(inner)),
                 )
                 .at(offset)
                 .help(
@@ -197,16 +203,19 @@ pub fn expand<'a>(
                 let found = Reference::parse(inner).and_then(|reference| reference.value(cluster));
                 let Some(found) = found else {
                     // The cluster is not named: clusters that fail alike share the finding.
-                    let message =
-                        format!("$({inner}) names something that this cluster does not have");
+                    let message = format!(
+                        "$({}) names something that this cluster does not have",
+                        short(inner)
+                    );
                     return Err(Finding::error(Code::UnknownReference, field, message)
                         .at(offset)
                         .help("set it on the Cluster, or leave the cluster out by selector"));
                 };
                 if !is_safe(found) {
                     let message = format!(
-                        "$({inner}) has a value on this cluster that may not stand in a variable; allowed are up to \
-                         {REFERENCE_MAX_BYTES} letters, digits and . _ : / @ -"
+                        "$({}) has a value on this cluster that may not stand in a variable; allowed are up to \
+                         {REFERENCE_MAX_BYTES} letters, digits and . _ : / @ -",
+                        short(inner)
                     );
                     return Err(Finding::error(Code::UnsafeReference, field, message).at(offset));
                 }
@@ -217,36 +226,54 @@ pub fn expand<'a>(
     Ok(Cow::Owned(out))
 }
 
-/// Where in the value as written that stands which [`expand`] has put at `offset`; a reference stands for all of its
-/// value.
-pub(crate) fn origin(value: &str, cluster: &ClusterView, offset: usize) -> usize {
-    let mut written = 0;
-    let mut expanded = 0;
-    for piece in pieces(value) {
-        match piece {
-            Piece::Text(text) | Piece::Variable { whole: text, .. } => {
-                if offset < expanded + text.len() {
-                    return written + (offset - expanded);
+/// Where in a value as written that stands which [`expand`] has put somewhere.
+pub(crate) struct Origins {
+    /// Where a piece begins in the expanded value, where in the written one, and whether a reference has put it there.
+    pieces: Vec<(usize, usize, bool)>,
+}
+
+impl Origins {
+    pub(crate) fn new(value: &str, cluster: &ClusterView) -> Self {
+        let (mut expanded, mut written) = (0, 0);
+        let mut begins = Vec::new();
+        for piece in pieces(value) {
+            let (in_expanded, in_written, put) = match piece {
+                Piece::Text(text) | Piece::Variable { whole: text, .. } => {
+                    (text.len(), text.len(), false)
                 }
-                expanded += text.len();
-                written += text.len();
-            }
-            Piece::Cluster {
-                offset: begin,
-                inner,
-            } => {
-                expanded += Reference::parse(inner)
-                    .as_ref()
-                    .and_then(|reference| reference.value(cluster))
-                    .map_or(0, str::len);
-                if offset < expanded {
-                    return begin;
+                Piece::Cluster { inner, .. } => {
+                    let reference = Reference::parse(inner);
+                    let found = reference.as_ref().and_then(|found| found.value(cluster));
+                    (found.map_or(0, str::len), inner.len() + "$()".len(), true)
                 }
-                written = begin + inner.len() + "$()".len();
+            };
+            // What is nothing there has no offset.
+            if in_expanded > 0 {
+                begins.push((expanded, written, put));
             }
+            expanded += in_expanded;
+            written += in_written;
+        }
+        begins.push((expanded, written, false));
+        Self { pieces: begins }
+    }
+
+    /// The offset in the value as written, and whether a reference stands there: it stands for all of its value.
+    pub(crate) fn of(&self, offset: usize) -> (usize, bool) {
+        let after = self.pieces.partition_point(|(begin, ..)| *begin <= offset);
+        match after.checked_sub(1).and_then(|last| self.pieces.get(last)) {
+            Some((_, written, true)) => (*written, true),
+            // Behind the end is the end.
+            Some((_, written, false)) if after == self.pieces.len() => (*written, false),
+            Some((begin, written, false)) => (written + (offset - begin), false),
+            None => (0, false),
         }
     }
-    value.len()
+}
+
+/// A reference in a message: longer than any that a cluster could have, it is cut.
+fn short(inner: &str) -> String {
+    cut(inner, 2 * REFERENCE_MAX_BYTES)
 }
 
 fn is_safe(value: &str) -> bool {

@@ -5,6 +5,7 @@
 //! column, because the script puts it in. Not: the values of `$(NAME)`.
 
 use super::Fragment;
+use crate::segment::ahead::Ahead;
 
 /// The column that stands for the placeholder.
 const COLUMN: &str = "\"c\"";
@@ -32,11 +33,18 @@ impl<'a> Source<'a> {
             text: String::with_capacity(written.len()),
             pieces: Vec::new(),
         };
+        let mut close = Ahead::new(written, ")");
         let mut verbatim = 0;
         let mut at = 0;
         while at < written.len() {
             let rest = &written[at..];
-            let Some((len, put)) = replacement(fragment, rest, placeholder) else {
+            let replaced = if rest.starts_with("$(") {
+                let end = close.from(at);
+                (end < written.len()).then(|| (end + 1 - at, REFERENCE))
+            } else {
+                replacement(fragment, rest, placeholder)
+            };
+            let Some((len, put)) = replaced else {
                 at += rest.chars().next().map_or(1, char::len_utf8);
                 continue;
             };
@@ -79,7 +87,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What is put in for the beginning of this text, and how many bytes of it that stands for.
+/// What is put in for the beginning of this text that is no reference, and how many bytes of it that stands for.
 fn replacement(
     fragment: Fragment,
     rest: &str,
@@ -87,13 +95,6 @@ fn replacement(
 ) -> Option<(usize, &'static str)> {
     if rest.starts_with("$$") {
         return Some((2, "$"));
-    }
-    if let Some(behind) = rest.strip_prefix("$(") {
-        // Bounded, so that a text of many "$(" without an end is no quadratic work. A name has 253 bytes at most, and a
-        // key of a label or an annotation as many again.
-        let near = behind.as_bytes().iter().take(1024);
-        let end = near.clone().position(|&byte| byte == b')')?;
-        return Some((end + 3, REFERENCE));
     }
     if fragment == Fragment::Query && rest.starts_with("%%%%") {
         return Some((4, "%"));

@@ -4,7 +4,8 @@
 //! Law: as `ValidateContainerResourceRequirements` of Kubernetes judges. Not: what a cluster's quota says.
 
 use super::Judge;
-use crate::finding::Code;
+use crate::finding::{Code, shown};
+use crate::report::cut;
 use crate::segment::{forms, quantity};
 use segment_crds::ResourceAmounts;
 
@@ -17,14 +18,14 @@ pub(super) fn check(amounts: &ResourceAmounts, at: &str, judge: &mut Judge) {
                 judge.error(
                     Code::InvalidName,
                     &field,
-                    &format!("{name:?} is not a resource of a container"),
+                    &format!("{} is not a resource of a container", shown(name)),
                 );
             }
             match quantity::parse(&amount.0) {
                 None => judge.error(
                     Code::OutOfRange,
                     &field,
-                    &format!("{:?} is not a quantity", amount.0),
+                    &format!("{} is not a quantity", shown(&amount.0)),
                 ),
                 Some(value) if value < 0 => {
                     judge.error(Code::OutOfRange, &field, "must not be negative");
@@ -48,16 +49,25 @@ pub(super) fn check_pairs(amounts: &ResourceAmounts, at: &str, judge: &mut Judge
         };
         let problem = match limit {
             Some(limit) if value(request) > value(limit) => {
-                format!("{} is more than the limit {}", request.0, limit.0)
+                format!(
+                    "{} is more than the limit {}",
+                    short(&request.0),
+                    short(&limit.0)
+                )
             }
             Some(limit) if !can_be_overcommitted(name) && value(request) != value(limit) => {
-                format!("must equal the limit {}", limit.0)
+                format!("must equal the limit {}", short(&limit.0))
             }
             None if !can_be_overcommitted(name) => "this resource needs an equal limit".to_owned(),
             _ => continue,
         };
         judge.error(Code::OutOfRange, &field, &problem);
     }
+}
+
+/// An amount in a message.
+fn short(amount: &str) -> String {
+    cut(amount, 40)
 }
 
 fn is_known(name: &str) -> bool {

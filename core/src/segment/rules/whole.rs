@@ -4,7 +4,7 @@
 //! Not: the grammar of list-valued variables (lint).
 
 use super::{Judge, resources};
-use crate::finding::Code;
+use crate::finding::{Code, shown};
 use crate::segment::overrides::EffectiveSegment;
 use crate::segment::variables::{DB_TYPES, TYPES};
 use segment_crds::limits::IDENTIFIER_MAX_BYTES;
@@ -49,7 +49,7 @@ impl Judge {
         match kind {
             Seen::Absent => self.required("TYPE", "is required", path),
             Seen::Text(text) if !TYPES.contains(&text) => {
-                let message = format!("{text:?} is not one of {}", TYPES.join(", "));
+                let message = format!("{} is not one of {}", shown(text), TYPES.join(", "));
                 self.error(Code::InvalidValue, &path("env.TYPE"), &message);
             }
             _ => {}
@@ -112,7 +112,7 @@ impl Judge {
             Seen::Later => None,
             Seen::Text(text) => {
                 if !DB_TYPES.contains(&text) {
-                    let message = format!("{text:?} is not one of {}", DB_TYPES.join(", "));
+                    let message = format!("{} is not one of {}", shown(text), DB_TYPES.join(", "));
                     self.error(Code::InvalidValue, &path("env.DB_TYPE"), &message);
                 }
                 Some(text)

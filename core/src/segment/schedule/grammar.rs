@@ -4,6 +4,7 @@
 //! Law: as robfig/cron 3.0.1 reads them, its oddities included. Not: `H`, macros.
 
 use super::ScheduleError;
+use crate::finding::shown;
 
 /// One of the five fields.
 pub(super) struct Bounds {
@@ -105,7 +106,7 @@ fn range((offset, text): Part<'_>, bounds: &Bounds) -> Result<Values, ScheduleEr
     let base = halves.next().unwrap_or_default();
     let step = halves.next();
     if halves.next().is_some() {
-        return Err(fail(format!("too many slashes in {text:?}")));
+        return Err(fail(format!("too many slashes in {}", shown(text))));
     }
 
     let mut ends = base.split('-');
@@ -116,7 +117,7 @@ fn range((offset, text): Part<'_>, bounds: &Bounds) -> Result<Values, ScheduleEr
         (bounds.min, bounds.max, true)
     } else {
         if ends.next().is_some() {
-            return Err(fail(format!("too many hyphens in {text:?}")));
+            return Err(fail(format!("too many hyphens in {}", shown(text))));
         }
         let start = value(first, bounds).map_err(fail)?;
         let end = second
@@ -150,7 +151,10 @@ fn range((offset, text): Part<'_>, bounds: &Bounds) -> Result<Values, ScheduleEr
         });
     }
     if start > end {
-        return Err(fail(format!("the range {text:?} ends before it begins")));
+        return Err(fail(format!(
+            "the range {} ends before it begins",
+            shown(text)
+        )));
     }
     let Ok(stride) = usize::try_from(step) else {
         return Err(fail(format!("{step} is no step")));
@@ -180,11 +184,11 @@ fn value(text: &str, bounds: &Bounds) -> Result<u64, String> {
 pub(super) fn number(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix('+').unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("{text:?} is not a number"));
+        return Err(format!("{} is not a number", shown(text)));
     }
     digits
         .parse::<i64>()
         .ok()
         .and_then(|number| u64::try_from(number).ok())
-        .ok_or_else(|| format!("{text} is too large"))
+        .ok_or_else(|| format!("{} is too large", shown(text)))
 }

@@ -7,6 +7,7 @@
 
 use super::ScheduleError;
 use super::grammar::{BOUNDS, Bounds, number, split_fields, split_where};
+use crate::finding::shown;
 use crate::ids::{ClusterName, SegmentKey};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
@@ -108,7 +109,7 @@ fn replace_part(
         Some(inner) => {
             let (range, rest) = inner
                 .split_once(')')
-                .ok_or_else(|| fail(format!("{part:?} has no closing parenthesis")))?;
+                .ok_or_else(|| fail(format!("{} has no closing parenthesis", shown(part))))?;
             (Some(range), rest)
         }
         None => (None, rest),
@@ -117,7 +118,7 @@ fn replace_part(
         Some(range) => {
             let (low, high) = range
                 .split_once('-')
-                .ok_or_else(|| fail(format!("{range:?} is not a range")))?;
+                .ok_or_else(|| fail(format!("{} is not a range", shown(range))))?;
             (number(low).map_err(fail)?, number(high).map_err(fail)?)
         }
         // Every month has 28 days.
@@ -133,7 +134,7 @@ fn replace_part(
     let size = high - low + 1;
     let step = match rest.strip_prefix('/') {
         None if rest.is_empty() => None,
-        None => return Err(fail(format!("{rest:?} after H is not understood"))),
+        None => return Err(fail(format!("{} after H is not understood", shown(rest)))),
         Some(step) => {
             let step = number(step).map_err(fail)?;
             // Jenkins reads H/1 as H, most people as a star.
