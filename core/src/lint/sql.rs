@@ -31,7 +31,7 @@ pub enum Fragment {
 /// What is wrong with a fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlFinding {
-    /// `UnterminatedText` and `SeveralStatements` are errors, `SqlSyntax` is a warning.
+    /// `UnterminatedText` and `SeveralStatements` are errors, `SqlComment` and `SqlSyntax` are warnings.
     pub code: Code,
     /// How much it matters.
     pub severity: Severity,

@@ -68,84 +68,25 @@ fn fragment(
     placeholder: Option<&str>,
     report: &mut Report<'_>,
 ) {
-    let comments = comments(span.text);
     for found in sql::check(what, span.text, placeholder) {
-        // A comment is said below, with what may have put it there.
-        if found.code != Code::SqlSyntax || !comments.contains(&found.offset) {
-            let offset = Some(span.offset + found.offset);
-            report.add(
-                found.code,
-                found.severity,
-                variable,
-                offset,
-                found.message,
-                found.help,
-            );
-        }
-    }
-    for at in comments {
-        let offset = span.offset + at;
-        let (severity, help) = if (0..2).any(|i| report.is_from_cluster(variable, offset + i)) {
-            (
-                Severity::Error,
-                "put the reference into quotes, or set another value on the Cluster",
-            )
-        } else {
-            (
-                Severity::Warning,
-                "remove it: the script may write the SQL on one line, and then all behind it is left out",
-            )
-        };
+        let offset = span.offset + found.offset;
+        let comment = found.code == Code::SqlComment;
+        let (severity, help) =
+            if comment && (0..2).any(|i| report.is_from_cluster(variable, offset + i)) {
+                (
+                    Severity::Error,
+                    "put the reference into quotes, or set another value on the Cluster",
+                )
+            } else {
+                (found.severity, found.help)
+            };
         report.add(
-            Code::SqlComment,
+            found.code,
             severity,
             variable,
             Some(offset),
-            "-- begins a comment: what follows is not executed",
+            found.message,
             help,
         );
-    }
-}
-
-/// Offsets of `--` outside of quotes.
-fn comments(text: &str) -> Vec<usize> {
-    let mut found = Vec::new();
-    if !text.contains("--") {
-        return found;
-    }
-    let mut quote = None;
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        match (quote, bytes[at]) {
-            (Some(open), byte) if open == byte => quote = None,
-            (None, byte @ (b'\'' | b'"')) => quote = Some(byte),
-            (None, b'-') if bytes.get(at + 1) == Some(&b'-') => {
-                found.push(at);
-                // The rest of the line is the comment.
-                at += text[at..].find('\n').unwrap_or(text.len() - at);
-                continue;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::comments;
-
-    #[test]
-    fn comments_are_found_outside_of_quotes() {
-        for (text, expected) in [
-            ("a = 'x--y' -- why", vec![11]),
-            ("a --b\n and 'c' -- d", vec![2, 15]),
-            ("\"a--b\" - - 1", vec![]),
-            ("'a", vec![]),
-        ] {
-            assert_eq!(comments(text), expected, "{text:?}");
-        }
     }
 }

@@ -125,15 +125,15 @@ impl Scan<'_> {
     }
 
     fn line_comment(&mut self, rest: &str) -> usize {
-        if let Some(end) = rest.find('\n') {
-            return end + 1;
-        }
-        self.findings.push(SqlFinding::warning(
-            self.at,
-            "the comment at the end swallows what the script writes after it",
-            "remove it, or write /* … */",
-        ));
-        rest.len()
+        self.findings.push(SqlFinding {
+            code: Code::SqlComment,
+            ..SqlFinding::warning(
+                self.at,
+                "-- begins a comment: what follows is not executed",
+                "remove it: the script may write the SQL on one line, and then all behind it is left out",
+            )
+        });
+        rest.find('\n').map_or(rest.len(), |end| end + 1)
     }
 
     fn close(&mut self) -> usize {

@@ -17,7 +17,6 @@ fn legal_fragments_have_no_findings() {
         "a = E'it\\'s' and b = e'\\\\'",
         "a = $q$it's; (not open$q$",
         "a = 'x' /* a /* nested */ comment; ' */ and b = 1",
-        "a = 1 -- it's fine\n and b = 2",
         "\"a;b\"\"c\" = ';'",
         "a like '%x%'",
         "a between 1 and 2 or a in (1, 2) and not (b is null)",
@@ -168,7 +167,13 @@ fn the_rest_is_a_warning_in_our_words() {
             Condition,
             "a = 1 -- why",
             6,
-            "the comment at the end swallows what the script writes after it",
+            "-- begins a comment: what follows is not executed",
+        ),
+        (
+            Condition,
+            "a = 1 --it's\n and b = '--' || $q$--$q$ /* -- */",
+            6,
+            "-- begins a comment: what follows is not executed",
         ),
         (
             Condition,
