@@ -19,6 +19,7 @@ pub mod users;
 pub mod webhook;
 
 pub mod handle;
+pub mod judged;
 pub mod metrics;
 pub mod read;
 pub mod server_certificate;

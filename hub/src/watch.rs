@@ -2,9 +2,10 @@
 //!
 //! In: the hub's API server. Out: [`Event`]s. Law: deletions after a re-list are found by difference, when the list is
 //! whole (`InitDone`); what can't be read is a finding on that object, and its last good spec stands.
-//! Not: what follows from it.
+//! Not: what follows from it, when lint is asked (`judged`).
 
 use crate::fleet::{Event, Fleet, FleetGone, SeenCluster, WatchedSegment};
+use crate::judged::Judged;
 use crate::read;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -13,7 +14,6 @@ use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use segment_core::ids::{ClusterName, SegmentKey, Uid};
 use segment_core::index::SeenSegment;
-use segment_core::lint::lint;
 use segment_core::names::FINALIZER;
 use segment_core::placement::ClusterView;
 use segment_core::segment::HouseDefaults;
@@ -56,23 +56,26 @@ pub async fn segments(
 ) -> Result<(), FleetGone> {
     let api: Api<DynamicObject> = Api::all_with(client, &segment_resource());
     let mut events = std::pin::pin!(guarded("segments", watcher(api, config())));
+    let mut judged = Judged::new(defaults);
     let mut listing = Vec::new();
     while let Some(event) = events.next().await {
         match event {
             watcher::Event::Init => listing = Vec::new(),
-            watcher::Event::InitApply(object) => listing.extend(segment(&object, &defaults)),
+            watcher::Event::InitApply(object) => listing.extend(watched(&object, &mut judged)),
             watcher::Event::InitDone => {
+                judged.keep(listing.iter().map(|watched| &watched.seen.key));
                 fleet
                     .tell(Event::Segments(std::mem::take(&mut listing)))
                     .await?;
             }
             watcher::Event::Apply(object) => {
-                if let Some(watched) = segment(&object, &defaults) {
+                if let Some(watched) = watched(&object, &mut judged) {
                     fleet.tell(Event::Segment(Box::new(watched))).await?;
                 }
             }
             watcher::Event::Delete(object) => {
                 if let Some((key, uid)) = identity(&object) {
+                    judged.forget(&key);
                     fleet.tell(Event::SegmentGone(key, uid)).await?;
                 }
             }
@@ -161,13 +164,17 @@ fn identity(object: &DynamicObject) -> Option<(SegmentKey, Uid)> {
 
 /// Reads and judges a Segment; `None` where it has no [`identity`].
 pub fn segment(object: &DynamicObject, defaults: &HouseDefaults) -> Option<WatchedSegment> {
+    watched(object, &mut Judged::new(defaults.clone()))
+}
+
+fn watched(object: &DynamicObject, judged: &mut Judged) -> Option<WatchedSegment> {
     let (key, uid) = identity(object)?;
     let metadata = object.metadata.clone();
     let (parsed, status) = match read::segment(object) {
         Ok(mut segment) => {
             let status = segment.status.take();
-            let verdict = lint(&segment, defaults, Timestamp::now());
-            (verdict.parsed.ok_or(verdict.findings), status)
+            let parsed = judged.judge(&key, uid, &segment, Timestamp::now());
+            (parsed, status)
         }
         Err(finding) => (Err(vec![finding]), None),
     };
