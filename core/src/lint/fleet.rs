@@ -5,10 +5,11 @@
 //! Not: two Segments on one `CronJob` (`index`, `Collision`).
 
 use crate::finding::{Code, Finding};
-use crate::ids::SegmentKey;
+use crate::ids::{ClusterName, SegmentKey};
 use crate::placement::ClusterView;
 use crate::segment::overrides::{effective, matching};
 use crate::segment::{EffectiveSegment, HouseDefaults, ParsedSegment, template};
+use segment_crds::Access;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The variable that names the table.
@@ -66,6 +67,97 @@ pub fn shared_tables(
     segments: &[(&ParsedSegment, Vec<&ClusterView>)],
     defaults: &HouseDefaults,
 ) -> Vec<(SegmentKey, Finding)> {
+    let clusters = |count, example: &str| {
+        if count == 1 {
+            format!("cluster {example}")
+        } else {
+            format!("{count} clusters, such as {example}")
+        }
+    };
+    shared(segments, defaults, clusters)
+}
+
+/// The same where no cluster is known: Segments that would meet on a cluster which has just the labels that one of them
+/// selects by.
+pub fn shared_by_selectors(
+    segments: &[&ParsedSegment],
+    defaults: &HouseDefaults,
+) -> Vec<(SegmentKey, Finding)> {
+    let candidates = with_common_names(segments);
+    let wanted: BTreeSet<BTreeMap<String, String>> = candidates
+        .iter()
+        .map(|segment| labels_of(segment))
+        .collect();
+    let views: Vec<ClusterView> = wanted
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, labels)| view(at, labels))
+        .collect();
+    let placed: Vec<(&ParsedSegment, Vec<&ClusterView>)> = candidates
+        .into_iter()
+        .map(|segment| {
+            let selected = views
+                .iter()
+                .filter(|view| segment.selector.matches(&view.labels));
+            (segment, selected.collect())
+        })
+        .collect();
+    shared(&placed, defaults, |_, _| {
+        "clusters that both select".to_owned()
+    })
+}
+
+/// Segments whose table may have the name of another's.
+fn with_common_names<'a>(segments: &[&'a ParsedSegment]) -> Vec<&'a ParsedSegment> {
+    let named: Vec<(&ParsedSegment, TableNames)> = segments
+        .iter()
+        .map(|segment| (*segment, TableNames::of(segment)))
+        .collect();
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    for name in named.iter().flat_map(|(_, names)| &names.names) {
+        *counts.entry(name).or_default() += 1;
+    }
+    let is_common = |name: &String| counts.get(name.as_str()).is_some_and(|count| *count > 1);
+    named
+        .iter()
+        .filter(|(_, names)| names.any || names.names.iter().any(is_common))
+        .map(|(segment, _)| *segment)
+        .collect()
+}
+
+/// The fewest labels with which a cluster is selected, as far as the selector says them.
+fn labels_of(segment: &ParsedSegment) -> BTreeMap<String, String> {
+    let Some(selector) = &segment.spec.cluster_selector else {
+        return BTreeMap::new();
+    };
+    let exact = selector.match_labels.clone().unwrap_or_default();
+    let any = selector.match_expressions.iter().flatten();
+    any.filter(|one| matches!(one.operator.as_str(), "In" | "Exists"))
+        .map(|one| {
+            let value = one.values.iter().flatten().next().cloned();
+            (one.key.clone(), value.unwrap_or_default())
+        })
+        .chain(exact)
+        .collect()
+}
+
+fn view(at: usize, labels: BTreeMap<String, String>) -> Option<ClusterView> {
+    Some(ClusterView {
+        name: ClusterName::new(format!("example-{at}")).ok()?,
+        labels,
+        annotations: BTreeMap::new(),
+        taints: Vec::new(),
+        access: Access::Accepted,
+        paused: false,
+        time_zone: None,
+    })
+}
+
+fn shared(
+    segments: &[(&ParsedSegment, Vec<&ClusterView>)],
+    defaults: &HouseDefaults,
+    clusters: impl Fn(usize, &str) -> String,
+) -> Vec<(SegmentKey, Finding)> {
     let mut tables: HashMap<Table, Writers<'_>> = HashMap::new();
     for (segment, clusters) in segments {
         let mut said: HashMap<Vec<usize>, EffectiveSegment> = HashMap::new();
@@ -102,7 +194,7 @@ pub fn shared_tables(
         for (key, other, count, example) in pairs(writers) {
             found
                 .entry(key)
-                .or_insert_with(|| finding(table, other, count, example));
+                .or_insert_with(|| finding(table, other, &clusters(count, example)));
         }
     }
     found
@@ -133,13 +225,8 @@ fn pairs<'a>(writers: &Writers<'a>) -> Vec<(&'a SegmentKey, &'a SegmentKey, usiz
         .collect()
 }
 
-fn finding(table: &Table, other: &SegmentKey, count: usize, example: &str) -> Finding {
+fn finding(table: &Table, other: &SegmentKey, clusters: &str) -> Finding {
     let [host, _, schema, name] = &table.values;
-    let clusters = if count == 1 {
-        format!("cluster {example}")
-    } else {
-        format!("{count} clusters, such as {example}")
-    };
     Finding::warning(
         Code::SharedTable,
         "spec.env.TARGET_SEGMENT_NAME",
@@ -224,6 +311,37 @@ mod tests {
                 )
             ))
         );
+    }
+
+    #[test]
+    fn without_clusters_the_selectors_decide() {
+        let selecting = |name, labels: &[(&str, &str)]| {
+            let selector = testing::label_selector(labels);
+            segment(name, move |s| {
+                s.spec.cluster_selector = Some(selector.clone())
+            })
+        };
+        let prod = selecting("crm/a", &[("env", "prod")]);
+        let all = selecting("crm/b", &[]);
+        let test = selecting("crm/c", &[("env", "test")]);
+        let found = |segments: &[&ParsedSegment]| -> Vec<String> {
+            shared_by_selectors(segments, &HouseDefaults::default())
+                .into_iter()
+                .map(|(key, finding)| format!("{key}: {}", finding.message))
+                .collect()
+        };
+        assert_eq!(
+            found(&[&prod, &all]),
+            [
+                "crm/a: segment crm/b writes segments.visits at grnry-pg-citus, too, on clusters that both select",
+                "crm/b: segment crm/a writes segments.visits at grnry-pg-citus, too, on clusters that both select",
+            ]
+        );
+        assert_eq!(found(&[&prod, &test]), Vec::<String>::new());
+        let named = segment("crm/d", |s| {
+            s.spec.env.target_segment_name = Some("other".to_owned());
+        });
+        assert_eq!(found(&[&prod, &named]), Vec::<String>::new());
     }
 
     #[test]

@@ -54,6 +54,7 @@ fn judge(sources: &[Source], context: &Context) -> Report {
         );
         progress.inc(1);
     }
+    report.finish(context);
     progress.finish_and_clear();
     report
 }

@@ -1,16 +1,22 @@
 //! What lint tells of all files together.
 //!
 //! In: documents one after another. Out: [`Report`]: findings with file, line and excerpt, and counts. Law: memory is
-//! bounded by what is printed, not by what is read. Not: the form of the output.
+//! bounded by what is printed, and by what the first [`MAX_COMPARED`] Segments mean. Not: the form of the output.
 
-use super::{Context, Judged, Told, judge};
+use super::{Context, Judged, Told, judge, shape};
 use crate::input::{Document, Read, Unreadable};
 use crate::output::excerpt::Excerpt;
 use segment_core::finding::{Code, Finding, Severity};
+use segment_core::ids::SegmentKey;
+use segment_core::lint::fleet::shared_by_selectors;
+use segment_core::segment::ParsedSegment;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// How many findings of one document are told.
 const MAX_FINDINGS: usize = 500;
+/// How many Segments are compared with each other.
+const MAX_COMPARED: usize = 10_000;
 
 /// A finding where it stands.
 #[derive(Clone, Debug)]
@@ -48,6 +54,8 @@ pub(crate) struct Report {
     width: usize,
     /// Where each Segment was first.
     seen: BTreeMap<String, String>,
+    /// Segments that are not refused, each with where its table is named.
+    good: Vec<(Arc<ParsedSegment>, Reported)>,
 }
 
 impl Report {
@@ -97,12 +105,42 @@ impl Report {
         self.segments += 1;
         let mut told = judged.told.clone();
         told.extend(self.twice(document, &judged));
+        if let Some(parsed) = &judged.parsed
+            && self.good.len() < MAX_COMPARED
+        {
+            let table = shape::field(judged.shape, "spec.env.TARGET_SEGMENT_NAME");
+            let place = Told::of(Finding::warning(Code::SharedTable, table, ""));
+            let place = located(document, &judged.key, place, self.width);
+            self.good.push((Arc::clone(parsed), place));
+        }
         self.left_out += told.len().saturating_sub(MAX_FINDINGS);
         // Errors are kept before warnings; they are sorted by place afterwards.
         told.sort_by_key(|told| !told.finding.is_error());
         for told in told.into_iter().take(MAX_FINDINGS) {
             self.findings
                 .push(located(document, &judged.key, told, self.width));
+        }
+    }
+
+    /// Says what is wrong between Segments, after the last file.
+    pub(crate) fn finish(&mut self, context: &Context) {
+        let good = std::mem::take(&mut self.good);
+        let segments: Vec<&ParsedSegment> = good.iter().map(|(parsed, _)| &**parsed).collect();
+        let mut found: BTreeMap<SegmentKey, Finding> =
+            shared_by_selectors(&segments, &context.defaults)
+                .into_iter()
+                .collect();
+        for (parsed, place) in &good {
+            if let Some(finding) = found.remove(&parsed.key) {
+                let finding = Finding {
+                    field: place.finding.field.clone(),
+                    ..finding
+                };
+                self.findings.push(Reported {
+                    finding,
+                    ..place.clone()
+                });
+            }
         }
     }
 

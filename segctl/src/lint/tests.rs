@@ -32,6 +32,7 @@ fn report(text: &str) -> Report {
     for source in input::list(&[path]).unwrap() {
         report.add_file("demo.yaml", true, input::read_one(&source), &context);
     }
+    report.finish(&context);
     for reported in &mut report.findings {
         "demo.yaml".clone_into(&mut reported.file);
     }
@@ -59,6 +60,20 @@ fn what_is_right_is_right() {
         findings::summary(&report(GOOD)),
         "1 Segment in 1 file: no findings"
     );
+}
+
+#[test]
+fn two_that_write_one_table_are_told_at_both() {
+    let other = GOOD.replace("name: demo", "name: other");
+    let told = told(&format!("{GOOD}---\n{other}"));
+    assert_eq!(told.len(), 2, "{told:?}");
+    for told in told {
+        assert!(
+            told.contains("SharedTable spec.env.TARGET_SEGMENT_NAME")
+                && told.contains("on clusters that both select"),
+            "{told}"
+        );
+    }
 }
 
 #[test]
