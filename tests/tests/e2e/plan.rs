@@ -215,7 +215,7 @@ fn what_would_be_refused_is_said_with_its_line_and_folders_are_planned_whole() -
         println!("{}{}", printed.out, printed.err);
         ensure!(
             printed.status == REFUSED
-                && printed.err.contains("-:5:3")
+                && printed.err.contains("<stdin>:5:3")
                 && printed.err.contains("nothing was planned"),
             "{printed:?}"
         );
