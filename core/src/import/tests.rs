@@ -1,6 +1,7 @@
 //! Tests of the imports, by shape and by law.
 
 mod clusters;
+mod hostile;
 mod shapes;
 
 use super::*;

@@ -287,6 +287,7 @@ fn is_safe(value: &str) -> bool {
 mod tests {
     use super::*;
     use crate::testing;
+    use proptest::prelude::*;
 
     fn view() -> ClusterView {
         let mut view = testing::view("eu-1", &[("region", "eu-west"), ("empty", "")]);
@@ -363,5 +364,26 @@ mod tests {
     fn variables_that_the_kubelet_replaces_are_found() {
         let found: Vec<&str> = variables("$(A)$$(B) $(cluster.name) $(C").collect();
         assert_eq!(found, ["A"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_put_somewhere_comes_from_its_piece(value in testing::template_values(), label in "[a-z-]{0,9}") {
+            let view = testing::view("eu-1", &[("env", &label)]);
+            let Ok(expanded) = expand(&value, &view, "f") else {
+                return Ok(());
+            };
+            let origins = Origins::new(&value, &view);
+            for (offset, byte) in expanded.bytes().enumerate() {
+                let (written, put) = origins.of(offset);
+                if put {
+                    prop_assert!(value[written..].starts_with("$(cluster"));
+                } else {
+                    prop_assert_eq!(value.as_bytes()[written], byte);
+                }
+            }
+            prop_assert_eq!(origins.of(expanded.len()), (value.len(), false));
+            prop_assert_eq!(origins.of(expanded.len() + 7), (value.len(), false));
+        }
     }
 }

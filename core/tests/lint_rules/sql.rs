@@ -24,7 +24,7 @@ pub(crate) const ROWS: &[Row] = &[
     w(SqlSyntax, "spec.env.SOURCE_WHERE_CLAUSE:5", "closes none that was opened", &[], (WHERE, "a = 1)", "a = 1")),
     w(SqlSyntax, "spec.env.SOURCE_WHERE_CLAUSE:9", "expected an expression after \"and\"", &[], (WHERE, "a = 1 and", "a = 1")),
     w(SqlSyntax, "spec.env.SOURCE_WHERE_CLAUSE:6", "expected the end of the condition", &[], (WHERE, "a = 1 b", "a = 1")),
-    w(SqlSyntax, "spec.env.SOURCE_WHERE_CLAUSE:4", "nicode", &[], (WHERE, "a = u&'\\00z0'", "a = u&'\\00c0'")),
+    w(SqlSyntax, "spec.env.SOURCE_WHERE_CLAUSE:11", "invalid hex digit", &[], (WHERE, "a = u&'\\00z0'", "a = u&'\\00c0'")),
     w(SqlSyntax, "spec.env.SOURCE_QUERY:0", "a query begins with SELECT", FLEXIBLE, (QUERY, "delete from a", "select b from a")),
     w(SqlSyntax, "spec.env.SOURCE_QUERY:13", "expected identifier", FLEXIBLE, (QUERY, "select 1 from ", "select 1 from a")),
     e(SeveralStatements, "spec.env.SOURCE_QUERY:8", "ends the statement", FLEXIBLE, (QUERY, "select 1;", "select 1")),

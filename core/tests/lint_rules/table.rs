@@ -18,6 +18,8 @@ pub(crate) type With = &'static [(&'static str, &'static str)];
 pub(crate) struct Row {
     pub(crate) code: Code,
     pub(crate) severity: Severity,
+    /// Found on the cluster only, else in the Segment by itself.
+    pub(crate) there: bool,
     /// Field and offset, as a finding shows them.
     pub(crate) place: &'static str,
     /// Part of the message.
@@ -45,6 +47,7 @@ pub(crate) const fn e(
     Row {
         code,
         severity,
+        there: false,
         place,
         says,
         with,
@@ -69,6 +72,11 @@ pub(crate) const fn w(
     }
 }
 
+/// The same, found on the cluster only.
+pub(crate) const fn on(row: Row) -> Row {
+    Row { there: true, ..row }
+}
+
 impl Row {
     /// What is wrong with the row.
     pub(crate) fn check(&self) -> Result<(), String> {
@@ -80,13 +88,23 @@ impl Row {
                 && finding.message.contains(self.says)
         };
         let after = found(&self.segment(self.right));
-        if before.len() == 1 && before.iter().all(expected) && after.is_empty() {
+        if let [(finding, there)] = &before[..]
+            && expected(finding)
+            && *there == self.there
+            && after.is_empty()
+        {
             return Ok(());
         }
-        let said = |findings: &[Finding]| -> String {
+        let said = |findings: &[(Finding, bool)]| -> String {
             findings
                 .iter()
-                .map(|finding| format!("\n    {:?} {} {finding}", finding.severity, finding.code))
+                .map(|(finding, there)| {
+                    let where_ = if *there { " on the cluster" } else { "" };
+                    format!(
+                        "\n    {:?} {}{where_} {finding}",
+                        finding.severity, finding.code
+                    )
+                })
                 .collect()
         };
         Err(format!(
@@ -132,18 +150,19 @@ impl Row {
     }
 }
 
-/// What is found in a Segment by itself, or else on a cluster.
-pub(crate) fn found(segment: &Segment) -> Vec<Finding> {
+/// What is found in a Segment by itself, and what besides on a cluster; each with whether it is the latter.
+pub(crate) fn found(segment: &Segment) -> Vec<(Finding, bool)> {
     let defaults = HouseDefaults::default();
     // Warnings about the change of clocks name dates.
     let now = "2026-11-25T12:00:00Z".parse().unwrap();
     let verdict = lint(segment, &defaults, now);
-    let mut findings = verdict.findings;
+    let mut findings: Vec<_> = verdict.findings.into_iter().map(|f| (f, false)).collect();
     if let Some(parsed) = verdict.parsed {
         let mut view = testing::view("eu-1", &[("region", "eu-west"), ("cut", "a--b")]);
         view.annotations
             .insert("owner".to_owned(), "Data Team".to_owned());
-        findings.extend(lint_on(&parsed, &defaults, &view, now));
+        let there = lint_on(&parsed, &defaults, &view, now);
+        findings.extend(there.into_iter().map(|f| (f, true)));
     }
     findings
 }
