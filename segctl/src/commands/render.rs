@@ -129,10 +129,7 @@ fn on_cluster(shape: shape::Shape, findings: Vec<Finding>) -> Vec<Told> {
         .into_iter()
         .map(|mut finding| {
             finding.field = shape::field(shape, &finding.field);
-            Told {
-                finding,
-                at_name: false,
-            }
+            Told::of(finding)
         })
         .collect()
 }

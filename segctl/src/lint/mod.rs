@@ -10,7 +10,7 @@ pub(crate) mod shape;
 
 use crate::input::Document;
 use jiff::Timestamp;
-use schema::Mistake;
+use schema::{Mistake, Rest};
 use segment_core::finding::{Code, Finding};
 use segment_core::segment::{HouseDefaults, ParsedSegment};
 use segment_crds::Segment;
@@ -37,6 +37,8 @@ pub(crate) struct Told {
     pub(crate) finding: Finding,
     /// The field's name is meant, not its value.
     pub(crate) at_name: bool,
+    /// A rule that refuses the same value says more.
+    pub(crate) is_bound: bool,
 }
 
 impl Told {
@@ -45,7 +47,13 @@ impl Told {
         Self {
             finding,
             at_name: false,
+            is_bound: false,
         }
+    }
+
+    fn is_said_better(&self, rules: &[Finding]) -> bool {
+        let is_same = |rule: &Finding| rule.is_error() && rule.field == self.finding.field;
+        self.is_bound && rules.iter().any(is_same)
     }
 }
 
@@ -96,7 +104,6 @@ pub(crate) fn judge(document: &Document, context: &Context) -> Option<Judged> {
     );
     let mut parsed = None;
     if let Some(segment) = &segment {
-        let wrong: BTreeSet<String> = told.iter().map(|told| told.finding.field.clone()).collect();
         let verdict = segment_core::lint::lint(segment, &context.defaults, context.now);
         parsed = verdict.parsed;
         let mut more: Vec<Finding> = verdict
@@ -106,8 +113,10 @@ pub(crate) fn judge(document: &Document, context: &Context) -> Option<Judged> {
                 finding.field = shape::field(shape, &finding.field);
                 finding
             })
-            .filter(|finding| !covers(&wrong, &finding.field))
             .collect();
+        told.retain(|told| !told.is_said_better(&more));
+        let wrong: BTreeSet<String> = told.iter().map(|told| told.finding.field.clone()).collect();
+        more.retain(|finding| !covers(&wrong, &finding.field));
         more.extend(rules(segment, shape, &wrong, &more));
         told.extend(more.into_iter().map(Told::of));
     }
@@ -150,8 +159,8 @@ fn resource(document: &Document, context: &Context) -> (Option<Segment>, Vec<Tol
                 format!("can't be read: {error}"),
             );
             let told = Told {
-                finding,
                 at_name: true,
+                ..Told::of(finding)
             };
             (None, vec![told])
         }
@@ -172,7 +181,7 @@ fn wrong_version(document: &Value) -> Option<Mistake> {
         finding: Finding::error(Code::InvalidValue, "apiVersion", message)
             .help(format!("write apiVersion: {wanted}")),
         pointer: "/apiVersion".to_owned(),
-        is_text: true,
+        rest: Rest::Text,
         at_name: false,
     })
 }
@@ -186,17 +195,22 @@ fn without<'a>(
     let mut value = document.clone();
     // The last first: an item that is taken out of a list moves those behind it.
     for mistake in mistakes.iter().rev() {
-        if mistake.is_text {
-            if let Some(wrong) = value.pointer_mut(&mistake.pointer) {
-                let text = written(&mistake.finding.field)
-                    .map_or_else(|| wrong.to_string(), str::to_owned);
-                *wrong = Value::String(text);
+        match mistake.rest {
+            Rest::Itself => {}
+            Rest::Text => {
+                if let Some(wrong) = value.pointer_mut(&mistake.pointer) {
+                    let text = written(&mistake.finding.field)
+                        .map_or_else(|| wrong.to_string(), str::to_owned);
+                    *wrong = Value::String(text);
+                }
             }
-        } else if let Some((parent, name)) = mistake.pointer.rsplit_once('/')
-            && mistake.finding.code != Code::RequiredVariable
-            && let Some(Value::Object(fields)) = value.pointer_mut(parent)
-        {
-            fields.remove(&name.replace("~1", "/").replace("~0", "~"));
+            Rest::Nothing => {
+                if let Some((parent, name)) = mistake.pointer.rsplit_once('/')
+                    && let Some(Value::Object(fields)) = value.pointer_mut(parent)
+                {
+                    fields.remove(&name.replace("~1", "/").replace("~0", "~"));
+                }
+            }
         }
     }
     value
@@ -221,10 +235,14 @@ fn rules(
                 Some("FieldValueRequired") => Code::RequiredVariable,
                 _ => Code::InvalidValue,
             };
+            // Where a variable comes from both places, or from the wrong one, the rule names the Secret.
+            let secret = field.replacen("spec.env.", "spec.envFromSecrets.", 1);
             let said = covers(wrong, &field)
                 || findings.iter().any(|finding| {
                     finding.is_error()
-                        && (finding.field.starts_with(&field) || field.starts_with(&finding.field))
+                        && (finding.field.starts_with(&field)
+                            || field.starts_with(&finding.field)
+                            || finding.field == secret)
                 });
             (!said).then(|| Finding::error(code, field, error.message))
         })

@@ -156,8 +156,8 @@ impl Report {
             self.seen.insert(judged.key.clone(), here);
             return None;
         };
-        Some(Told {
-            finding: Finding::warning(
+        Some(Told::of(
+            Finding::warning(
                 Code::DuplicateSegment,
                 "metadata.name",
                 format!(
@@ -166,8 +166,7 @@ impl Report {
                 ),
             )
             .help("the last one applied would win: remove one, or give it another name"),
-            at_name: false,
-        })
+        ))
     }
 
     fn unreadable(&mut self, unreadable: Unreadable) {

@@ -26,10 +26,21 @@ pub(crate) struct Mistake {
     pub(crate) finding: Finding,
     /// JSON pointer to the value that is wrong, so that the rest can be judged without it.
     pub(crate) pointer: String,
-    /// A scalar where a string is wanted: its text can be taken for one.
-    pub(crate) is_text: bool,
+    /// What stands for the value then.
+    pub(crate) rest: Rest,
     /// The place is that of the field's name, not of its value.
     pub(crate) at_name: bool,
+}
+
+/// What stands for a value that has a mistake of form, when the meaning of the document is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Its text: it is a scalar where a string is wanted.
+    Text,
+    /// Itself: it has the right type. What a rule says of it is said instead: it says more.
+    Itself,
 }
 
 impl Mistake {
@@ -38,6 +49,7 @@ impl Mistake {
         Told {
             finding: self.finding,
             at_name: self.at_name,
+            is_bound: self.rest == Rest::Itself && !self.at_name,
         }
     }
 }
@@ -162,11 +174,11 @@ fn judge<'a>(
     let field = field_of(error);
     let pointer = error.instance_path().as_str().to_owned();
     let value: &Value = error.instance();
-    let mut push = |finding: Finding, pointer: String, is_text: bool, at_name: bool| {
+    let mut push = |finding: Finding, pointer: String, rest: Rest, at_name: bool| {
         mistakes.push(Mistake {
             finding,
             pointer,
-            is_text,
+            rest,
             at_name,
         });
     };
@@ -175,7 +187,8 @@ fn judge<'a>(
             let known = siblings(error, schema);
             for name in unexpected.iter().take(MAX_FINDINGS) {
                 let finding = unknown(&field, name, &known);
-                push(finding, format!("{pointer}/{}", escaped(name)), false, true);
+                let pointer = format!("{pointer}/{}", escaped(name));
+                push(finding, pointer, Rest::Nothing, true);
             }
         }
         ValidationErrorKind::Type { kind } => {
@@ -194,7 +207,8 @@ fn judge<'a>(
             } else if value.is_null() {
                 finding = finding.help("remove the field, or give it a value");
             }
-            push(finding, pointer, is_text, false);
+            let rest = if is_text { Rest::Text } else { Rest::Nothing };
+            push(finding, pointer, rest, false);
         }
         ValidationErrorKind::Enum { options } => {
             let words: Vec<&str> = options
@@ -218,16 +232,21 @@ fn judge<'a>(
             if let Some(meant) = meant(&typed, &words) {
                 finding = finding.help(format!("did you mean {meant}?"));
             }
-            push(finding, pointer, false, false);
+            push(finding, pointer, Rest::Nothing, false);
         }
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let finding = Finding::error(Code::RequiredVariable, join(&field, name), "is required");
-            push(finding, pointer, false, true);
+            push(finding, pointer, Rest::Itself, true);
         }
         other => {
             let (code, message) = bound(other, error);
-            push(Finding::error(code, &field, message), pointer, false, false);
+            let rest = if value.is_string() {
+                Rest::Itself
+            } else {
+                Rest::Nothing
+            };
+            push(Finding::error(code, &field, message), pointer, rest, false);
         }
     }
 }

@@ -439,7 +439,7 @@ fn over(over: Option<&BrakeOver>) -> String {
         return String::new();
     };
     format!(
-        "{} of {} would lose a CronJob, {} may at once: the rest is held until someone approves",
+        "{} of {} would go, more than the brake's limit of {}",
         over.count(),
         over.of(),
         over.limit()
