@@ -21,7 +21,9 @@ pub(super) struct Part {
 
 /// Every document of a text.
 pub(super) fn parts(text: &str) -> Vec<Result<Part, Broken>> {
+    // No line of JSON begins with ---: with one, it is YAML that looks like JSON.
     if text.trim_start().starts_with(['{', '['])
+        && !text.lines().any(is_separator)
         && let Some(parts) = json(text)
     {
         return parts;
@@ -103,10 +105,7 @@ fn yaml(text: &str) -> Vec<Part> {
         }
     };
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        if line
-            .strip_prefix("---")
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
-        {
+        if is_separator(line) {
             push(start..offset, start_line);
             (start, start_line) = (offset, number);
         }
@@ -114,6 +113,12 @@ fn yaml(text: &str) -> Vec<Part> {
     }
     push(start..text.len(), start_line);
     parts
+}
+
+/// Whether a line ends one document and begins the next.
+fn is_separator(line: &str) -> bool {
+    line.strip_prefix("---")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 /// Something beside comments, directives and marks.

@@ -161,6 +161,13 @@ fn documents_lists_and_json_are_unrolled() {
 }
 
 #[test]
+fn documents_that_look_like_json_are_split_as_yaml() {
+    let all = documents("{\"a\": 1}\n---\n{\"a\": 2}\n--- # more\na: 3\n");
+    let values: Vec<_> = all.into_iter().map(|one| one.unwrap().value).collect();
+    assert_eq!(values, [json!({"a": 1}), json!({"a": 2}), json!({"a": 3})]);
+}
+
+#[test]
 fn json_is_read_as_json_with_its_places() {
     let text = "{\n\t\"a\": \"\\ud83d\\ude00/x\",\n\t\"b\": {\"c\": 5}} {\"d\": \"\\/y\"}\n";
     let documents: Vec<_> = documents(text).into_iter().map(Result::unwrap).collect();
