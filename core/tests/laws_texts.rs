@@ -68,12 +68,12 @@ fn gives_back(value: &str, list: &Members<'_>, separator: &str) -> Result<(), Te
     }
     parts.extend(list.empty.iter().map(|at| (*at, *at)));
     parts.sort_unstable();
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+    let (Some(begin), Some(end)) = (parts.first(), parts.last()) else {
         prop_assert_eq!(value.trim(), "");
         return Ok(());
     };
-    prop_assert_eq!(value[..first.0].trim(), "");
-    prop_assert_eq!(value[last.1..].trim(), "");
+    prop_assert_eq!(value[..begin.0].trim(), "");
+    prop_assert_eq!(value[end.1..].trim(), "");
     for pair in parts.windows(2) {
         let between = &value[pair[0].1..pair[1].0];
         let is_one = between.match_indices(separator).any(|(at, _)| {

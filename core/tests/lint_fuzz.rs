@@ -1,6 +1,10 @@
 //! Laws of lint for any Segment, and for hostile ones: no panic, offsets that are places in the value.
 
-#![allow(clippy::unwrap_used, reason = "a test shall fail at once")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test shall fail at once"
+)]
 
 use proptest::collection::vec;
 use proptest::prelude::*;

@@ -45,6 +45,9 @@ impl Judged {
     }
 
     /// What lint says of a Segment, now or the last time that it was the same.
+    ///
+    /// # Errors
+    /// The findings of one that is refused.
     pub fn judge(
         &mut self,
         key: &SegmentKey,

@@ -318,7 +318,7 @@ mod tests {
         let selecting = |name, labels: &[(&str, &str)]| {
             let selector = testing::label_selector(labels);
             segment(name, move |s| {
-                s.spec.cluster_selector = Some(selector.clone())
+                s.spec.cluster_selector = Some(selector.clone());
             })
         };
         let prod = selecting("crm/a", &[("env", "prod")]);

@@ -96,6 +96,10 @@ pub fn worst(bytes: usize) -> impl Iterator<Item = Worst> {
         .chain(structures(bytes))
 }
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "what the fields of the environment are made of"
+)]
 fn fill(piece: &str, bytes: usize) -> Option<String> {
     Some(piece.repeat((bytes / piece.len()).max(1)))
 }
@@ -151,6 +155,7 @@ fn filled(name: &str, piece: &str, bytes: usize) -> Vec<Worst> {
 }
 
 /// Many small things, and separators that are no small ones.
+#[allow(clippy::too_many_lines, reason = "one list")]
 fn structures(bytes: usize) -> Vec<Worst> {
     let one = |name: &str, change: &dyn Fn(&mut Segment)| {
         let mut segment = segment("granary/demo");
@@ -254,7 +259,8 @@ fn structures(bytes: usize) -> Vec<Worst> {
             let env: &mut SegmentEnv = &mut segment.spec.env;
             let list = |prefix: &str| {
                 let names = 0..LONG_VALUE_MAX_CHARS.min(bytes) / 8;
-                Some(names.map(|n| format!("{prefix}{n},")).collect())
+                let names: Vec<String> = names.map(|n| format!("{prefix}{n},")).collect();
+                Some(names.concat())
             };
             env.pivot_paths = list("/");
             env.pivot_aliases = list("a");

@@ -5,7 +5,11 @@
 //! with a rule too many. Not: Segments as people write them (`corpus`), what rules say to each other's Segments
 //! (`lint_fuzz`).
 
-#![allow(clippy::unwrap_used, reason = "a test shall fail at once")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test shall fail at once"
+)]
 #![allow(
     clippy::enum_glob_use,
     reason = "a table is read better without a prefix"

@@ -43,7 +43,7 @@ fn what_is_longer_than_the_schema_has_it_is_refused() {
         },
     );
     bound(1_024, "spec.env.DB_HOST", |segment, count| {
-        segment.spec.env.db_host = text(count)
+        segment.spec.env.db_host = text(count);
     });
     bound(512, "spec.env.TARGET_SEGMENT_NAME", |segment, count| {
         segment.spec.env.target_segment_name = text(count);

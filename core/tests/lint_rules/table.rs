@@ -73,6 +73,10 @@ pub(crate) const fn w(
 }
 
 /// The same, found on the cluster only.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "made of another row in place"
+)]
 pub(crate) const fn on(row: Row) -> Row {
     Row { there: true, ..row }
 }
@@ -96,7 +100,7 @@ impl Row {
             return Ok(());
         }
         let said = |findings: &[(Finding, bool)]| -> String {
-            findings
+            let lines: Vec<String> = findings
                 .iter()
                 .map(|(finding, there)| {
                     let where_ = if *there { " on the cluster" } else { "" };
@@ -105,7 +109,8 @@ impl Row {
                         finding.severity, finding.code
                     )
                 })
-                .collect()
+                .collect();
+            lines.concat()
         };
         Err(format!(
             "{:?} {} at {} ({}), {} = {:?}\n  wrong:{}\n  right:{}",

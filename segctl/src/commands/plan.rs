@@ -57,13 +57,25 @@ pub(super) async fn run(globals: &Globals, args: PlanArgs, style: Style) -> Resu
         now: jiff::Timestamp::now(),
     };
     let (mut changes, written) = changes(read, &context)?;
+    let mut deleted = Vec::new();
     for typed in &args.delete {
-        changes.push(Change::Delete(names::segment(&hub, typed).await?));
+        deleted.push(names::segment(&hub, typed).await?);
     }
+    changes.extend(deleted.iter().cloned().map(Change::Delete));
     if changes.is_empty() {
         return Err(Failure::usage("there is no Segment in these files"));
     }
-    let answer = ask(&hub, changes, &context.namespace).await?;
+    let answer = match ask(&hub, changes, &context.namespace).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            // Only a deletion can be of a Segment that is not there.
+            let missing = deleted.iter().find(|name| failure.message.contains(*name));
+            return Err(match missing {
+                Some(name) => names::explain_segment(&hub, name, failure).await,
+                None => failure,
+            });
+        }
+    };
     match args.output {
         Form::Text => {
             for segment in &answer.segments {
@@ -75,7 +87,7 @@ pub(super) async fn run(globals: &Globals, args: PlanArgs, style: Style) -> Resu
                 .iter()
                 .map(|file| file.display().to_string())
                 .collect();
-            output::note(&words::summary(&answer.summary, &files));
+            output::note(&words::summary(&answer.summary, &files, &deleted));
         }
         Form::Json => output::print(&output::json(&answer.json)?)?,
         Form::Yaml => output::print(&output::yaml(&answer.json)?)?,

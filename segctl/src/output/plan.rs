@@ -72,7 +72,7 @@ pub(crate) fn segment(plan: &SegmentPlan, style: Style) -> String {
 }
 
 /// The last line.
-pub(crate) fn summary(summary: &PlanSummary, files: &[String]) -> String {
+pub(crate) fn summary(summary: &PlanSummary, files: &[String], deleted: &[String]) -> String {
     let mut text = String::new();
     for brake in &summary.agent_brakes {
         let _ = writeln!(
@@ -99,13 +99,18 @@ pub(crate) fn summary(summary: &PlanSummary, files: &[String]) -> String {
         );
     } else if !summary.has_changes() {
         text.push_str(" No changes.");
-    } else if !files.is_empty() {
-        let _ = write!(
-            text,
-            " Commit {}, or: kubectl apply -f {}",
-            files.join(" "),
-            files.join(" -f ")
-        );
+    } else {
+        if !files.is_empty() {
+            let _ = write!(
+                text,
+                " Commit {}, or: kubectl apply -f {}",
+                files.join(" "),
+                files.join(" -f ")
+            );
+        }
+        for (namespace, name) in deleted.iter().filter_map(|name| name.split_once('/')) {
+            let _ = write!(text, "\n  kubectl delete seg -n {namespace} {name}");
+        }
     }
     text
 }
@@ -603,17 +608,17 @@ mod tests {
         };
         let files = ["demo.yaml".to_owned()];
         assert_eq!(
-            summary(&told, &files),
+            summary(&told, &files, &[]),
             "plan 51bb0d2-8412; nothing was written. Commit demo.yaml, or: kubectl apply -f demo.yaml"
         );
         told.has_changes = Some(false);
         assert_eq!(
-            summary(&told, &files),
+            summary(&told, &files, &[]),
             "plan 51bb0d2-8412; nothing was written. No changes."
         );
         told.refused = Some(2);
         assert_eq!(
-            summary(&told, &files),
+            summary(&told, &files, &[]),
             "plan 51bb0d2-8412; nothing was written. 2 Segments would be refused: correct them first."
         );
     }

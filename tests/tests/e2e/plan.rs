@@ -139,6 +139,18 @@ fn a_plan_writes_nothing_and_comes_true() -> Result<()> {
             deleted.status == CHANGES && deleted.out.contains("the segment is deleted"),
             "{deleted:?}"
         );
+        let missing = stage
+            .hub
+            .segctl()?
+            .run(&["plan", "-n", &stage.name, "--delete", "vists"])
+            .await?;
+        ensure!(
+            missing.status == 4
+                && missing
+                    .err
+                    .contains("segment plan/vists not found; did you mean plan/visits?"),
+            "{missing:?}"
+        );
         nothing_written(&stage, &marks)?;
 
         // A policy that changes is known to the hub a moment later.

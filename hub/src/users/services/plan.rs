@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use kube::core::DynamicObject;
 use segment_core::finding::Finding;
 use segment_core::ids::{Namespace, SegmentKey};
-use segment_core::plan::{Draft, Plan, Snapshot, plan};
+use segment_core::plan::{Draft, Plan, Snapshot, Wish, plan};
 use segment_core::segment::HouseDefaults;
 use segment_proto::v1::planned_change::Change;
 use segment_proto::v1::{PlanRequest, PlanResponse, plan_response};
@@ -66,6 +66,13 @@ impl Services {
             authz
                 .require(&caller.user, &caller.row.right, Some(namespace), None)
                 .await?;
+        }
+        let missing = drafts
+            .iter()
+            .filter(|draft| matches!(draft.wish, Wish::Delete))
+            .find(|draft| !self.fleet().index().segments().contains_key(&draft.key));
+        if let Some(draft) = missing {
+            return Err(errors::not_found("segment", &draft.key.to_string()));
         }
         let fleet = self.fleet().clone();
         let made = tokio::task::spawn_blocking(move || {
