@@ -234,7 +234,10 @@ pub fn time_zone(name: &str) -> Result<TimeZone, String> {
 pub fn check_time_zone(name: &str, field: &str) -> Result<(), Finding> {
     time_zone(name)
         .map(|_| ())
-        .map_err(|message| Finding::error(Code::UnknownTimeZone, field, message))
+        .map_err(|message| {
+            Finding::error(Code::UnknownTimeZone, field, message)
+                .help("write an IANA name, such as Europe/Berlin; without timeZone it is UTC on most clusters")
+        })
 }
 
 fn macro_schedule(text: &str) -> Result<Schedule, ScheduleError> {

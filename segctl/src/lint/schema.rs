@@ -200,7 +200,12 @@ fn judge<'a>(
                 format!("must be {}, and is {}", wanted(kind), named(value)),
             );
             if is_text {
-                let text = written(&field).map_or_else(|| value.to_string(), str::to_owned);
+                let text = match value {
+                    // The script reads Python's words.
+                    Value::Bool(true) => "True".to_owned(),
+                    Value::Bool(false) => "False".to_owned(),
+                    _ => written(&field).map_or_else(|| value.to_string(), str::to_owned),
+                };
                 let name = field.rsplit('.').next().unwrap_or_default();
                 finding =
                     finding.help(format!("write it in quotes: {name}: \"{}\"", quoted(&text)));

@@ -119,6 +119,12 @@ fn range((offset, text): Part<'_>, bounds: &Bounds) -> Result<Values, ScheduleEr
         if ends.next().is_some() {
             return Err(fail(format!("too many hyphens in {}", shown(text))));
         }
+        // What other crons take, Kubernetes does not.
+        let fail = |message: String| match text.contains(['L', 'W', '#']) {
+            true => fail(message)
+                .help("Kubernetes takes numbers, names, lists, ranges and steps: not L, W or #"),
+            false => fail(message),
+        };
         let start = value(first, bounds).map_err(fail)?;
         let end = second
             .map_or(Ok(start), |second| value(second, bounds))
