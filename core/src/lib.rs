@@ -36,5 +36,5 @@ pub mod selector;
 pub mod status;
 pub mod sync;
 
-#[cfg(any(test, feature = "testing"))]
+#[cfg(any(test, feature = "builders"))]
 pub mod testing;

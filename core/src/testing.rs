@@ -1,4 +1,4 @@
-//! Builders and proptest strategies for the tests of this and other crates (feature `testing`).
+//! Builders (feature `builders`) and proptest strategies (feature `testing`) for the tests of this and other crates.
 //!
 //! In: little. Out: valid Segments and Clusters. Law: what a builder makes passes `parse`.
 //! Not: for production code; a builder panics where a test is wrong.
@@ -14,8 +14,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use segment_crds::{Cluster, Segment, SegmentSpec};
 use std::collections::BTreeMap;
 
+#[cfg(any(test, feature = "testing"))]
 mod strategies;
 mod worst;
+#[cfg(any(test, feature = "testing"))]
 pub use strategies::{cluster_views, label_selectors, labels, segments, template_values};
 pub use worst::{Worst, worst};
 

@@ -33,6 +33,24 @@ pub(crate) fn binaries(profile: Profile) -> Result<()> {
     program::finish(&mut command)
 }
 
+/// Builds the program that measures, and nothing that it would start.
+///
+/// # Errors
+/// When the build fails.
+pub(crate) fn figures() -> Result<()> {
+    program::step("figures (Rust)");
+    let mut command = program::cargo();
+    command.args([
+        "build",
+        "--release",
+        "--package",
+        "segment-tests",
+        "--bin",
+        "figures",
+    ]);
+    program::finish(&mut command)
+}
+
 /// Where a program is once it is built.
 pub(crate) fn binary(profile: Profile, name: &str) -> PathBuf {
     let folder = match profile {

@@ -53,7 +53,10 @@ pub fn lint(segment: &Segment, defaults: &HouseDefaults, now: Timestamp) -> Verd
         Ok(parsed) => (Some(parsed), Vec::new()),
         Err(findings) => (None, findings),
     };
-    findings.extend(spec::findings(&segment.spec, defaults, now));
+    // What is refused by its size is not looked at any further.
+    if findings.iter().all(|found| found.code != Code::TooLarge) {
+        findings.extend(spec::findings(&segment.spec, defaults, now));
+    }
     tidy(&mut findings);
     let refused = findings.iter().any(Finding::is_error);
     let parsed = parsed.filter(|_| !refused).map(|parsed| {

@@ -10,7 +10,7 @@ use clap::Parser;
 /// Figures, each beside the limit of the same run.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Which: latency
+    /// Which: latency, lint
     figure: String,
     /// Rounds that count; one more is thrown away
     #[arg(long, default_value_t = 5)]
@@ -25,6 +25,7 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     match args.figure.as_str() {
         "latency" => segment_tests::figures::latency::run(args.rounds, args.samples).await,
-        other => bail!("no figure is called {other}; there is: latency"),
+        "lint" => segment_tests::figures::lint::run(args.rounds),
+        other => bail!("no figure is called {other}; there are: latency, lint"),
     }
 }

@@ -11,6 +11,8 @@ use crate::segment::ahead::Ahead;
 const COLUMN: &str = "\"c\"";
 /// The word that stands for what the kubelet or the cluster puts in.
 const REFERENCE: &str = "x";
+/// A name has 253 bytes at most, and a key of a label or an annotation as many again: what is longer is no reference.
+const REFERENCE_MAX_BYTES: usize = 1024;
 
 pub(super) struct Source<'a> {
     written: &'a str,
@@ -39,8 +41,8 @@ impl<'a> Source<'a> {
         while at < written.len() {
             let rest = &written[at..];
             let replaced = if rest.starts_with("$(") {
-                let end = close.from(at);
-                (end < written.len()).then(|| (end + 1 - at, REFERENCE))
+                let len = close.from(at).saturating_sub(at).saturating_add(1);
+                (len <= REFERENCE_MAX_BYTES).then_some((len, REFERENCE))
             } else {
                 replacement(fragment, rest, placeholder)
             };

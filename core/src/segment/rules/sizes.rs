@@ -6,43 +6,54 @@
 use super::Judge;
 use crate::finding::{Code, Finding};
 use segment_crds::limits::{OVERRIDES_MAX, SCHEDULE_MAX_CHARS, VARIABLES_MAX};
-use segment_crds::{CronJobSettings, SegmentSpec};
+use segment_crds::{Override, SegmentSpec};
 
 /// Judges schedules, and the lists that others are compared with; whether all of them are short enough.
 pub(in crate::segment) fn check(spec: &SegmentSpec, judge: &mut Judge) -> bool {
     let before = judge.errors;
-    let mut most = |field: String, count: usize, of: &str, most: usize| {
-        if count > most {
-            let message = format!("has {count} {of}, at most {most} are allowed");
-            judge.push(Finding::error(Code::TooLarge, field, message).help("write fewer"));
-        }
-    };
-    let count = spec.overrides.len();
-    most("spec.overrides".to_owned(), count, "entries", OVERRIDES_MAX);
-    let mut part = |at: &str, cronjob: &CronJobSettings, variables: [usize; 2]| {
+    most(
+        judge,
+        "entries",
+        spec.overrides.len(),
+        OVERRIDES_MAX,
+        || "spec.overrides".to_owned(),
+    );
+    let base = (None, &spec.cronjob, &spec.extra_env, &spec.env_from_secrets);
+    let changes = spec.overrides.iter().enumerate().map(|(index, change)| {
+        let Override {
+            cronjob,
+            extra_env,
+            env_from_secrets,
+            ..
+        } = change;
+        (Some(index), cronjob, extra_env, env_from_secrets)
+    });
+    for (index, cronjob, extra, secrets) in std::iter::once(base).chain(changes) {
+        // Made only where it is needed: there may be many.
+        let path = |field: &str| match index {
+            Some(index) => format!("spec.overrides[{index}].{field}"),
+            None => format!("spec.{field}"),
+        };
         let schedule = cronjob.schedule.as_deref().unwrap_or_default();
         if schedule.len() > SCHEDULE_MAX_CHARS {
-            let field = format!("{at}.cronjob.schedule");
-            most(
-                field,
-                schedule.chars().count(),
-                "characters",
-                SCHEDULE_MAX_CHARS,
-            );
+            let chars = schedule.chars().count();
+            most(judge, "characters", chars, SCHEDULE_MAX_CHARS, || {
+                path("cronjob.schedule")
+            });
         }
-        for (list, count) in ["extraEnv", "envFromSecrets"].into_iter().zip(variables) {
-            most(format!("{at}.{list}"), count, "entries", VARIABLES_MAX);
-        }
-    };
-    let variables = [spec.extra_env.len(), spec.env_from_secrets.len()];
-    part("spec", &spec.cronjob, variables);
-    for (index, change) in spec.overrides.iter().enumerate() {
-        let variables = [change.extra_env.len(), change.env_from_secrets.len()];
-        part(
-            &format!("spec.overrides[{index}]"),
-            &change.cronjob,
-            variables,
-        );
+        most(judge, "entries", extra.len(), VARIABLES_MAX, || {
+            path("extraEnv")
+        });
+        most(judge, "entries", secrets.len(), VARIABLES_MAX, || {
+            path("envFromSecrets")
+        });
     }
     judge.errors == before
+}
+
+fn most(judge: &mut Judge, of: &str, count: usize, most: usize, field: impl Fn() -> String) {
+    if count > most {
+        let message = format!("has {count} {of}, at most {most} are allowed");
+        judge.push(Finding::error(Code::TooLarge, field(), message).help("write fewer"));
+    }
 }
