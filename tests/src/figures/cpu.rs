@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn sleep_is_no_work() {
-        let (_, slept) =
+        let ((), slept) =
             measured(|| std::thread::sleep(std::time::Duration::from_millis(200))).unwrap();
         assert!(slept < 0.1, "{slept}");
     }

@@ -156,23 +156,22 @@ fn report(rows: &[Row], worst: &str) -> Result<()> {
     println!("|---|---|---|");
     for row in rows {
         let (median, least, most) = spread(&row.seconds);
-        let figure = match row.target {
-            Some(_) => format!(
+        let figure = if row.target.is_some() {
+            format!(
                 "{:.0} ms ({:.0}–{:.0})",
                 median * 1e3,
                 least * 1e3,
                 most * 1e3
-            ),
-            None => {
-                #[allow(clippy::cast_precision_loss, reason = "some thousand Segments")]
-                let of = row.of as f64;
-                format!(
-                    "{:.0} a second ({:.0}–{:.0})",
-                    of / median,
-                    of / most,
-                    of / least
-                )
-            }
+            )
+        } else {
+            #[allow(clippy::cast_precision_loss, reason = "some thousand Segments")]
+            let of = row.of as f64;
+            format!(
+                "{:.0} a second ({:.0}–{:.0})",
+                of / median,
+                of / most,
+                of / least
+            )
         };
         let target = match row.target {
             Some(target) if median <= target => format!("{:.0} ms: met", target * 1e3),

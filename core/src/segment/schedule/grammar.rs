@@ -120,10 +120,14 @@ fn range((offset, text): Part<'_>, bounds: &Bounds) -> Result<Values, ScheduleEr
             return Err(fail(format!("too many hyphens in {}", shown(text))));
         }
         // What other crons take, Kubernetes does not.
-        let fail = |message: String| match text.contains(['L', 'W', '#']) {
-            true => fail(message)
-                .help("Kubernetes takes numbers, names, lists, ranges and steps: not L, W or #"),
-            false => fail(message),
+        let fail = |message: String| {
+            let error = fail(message);
+            if text.contains(['L', 'W', '#']) {
+                error
+                    .help("Kubernetes takes numbers, names, lists, ranges and steps: not L, W or #")
+            } else {
+                error
+            }
         };
         let start = value(first, bounds).map_err(fail)?;
         let end = second
