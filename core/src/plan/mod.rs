@@ -31,7 +31,6 @@ use crate::segment::{HouseDefaults, ParsedSegment};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use segment_crds::{Segment, SegmentSpec};
-use std::fmt;
 use std::sync::Arc;
 
 /// One change that someone thinks of.
@@ -259,8 +258,6 @@ pub struct SegmentPlan {
     pub starts: StartsNow,
     /// The fullest minute of the next 24 hours, by the schedules that would be.
     pub peak: Option<Minute>,
-    /// Whether the schedule has an `H` on the clusters without overrides.
-    pub has_h: bool,
     /// Other Segments that have the same CronJob, with the clusters on which they meet.
     pub collisions: Groups<SegmentKey>,
     /// Other Segments that write the same table on a cluster.
@@ -340,16 +337,4 @@ fn id(snapshot: &Snapshot, drafts: &[Draft]) -> String {
     }
     let hex = |bytes: &[u8], digits: usize| hex::encode(sha256_16(bytes))[..digits].to_owned();
     format!("{}-{}", hex(&wished, 7), hex(&based, 4))
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Unchanged => "unchanged",
-            Self::Refused => "refused",
-            Self::Delete => "delete",
-        })
-    }
 }

@@ -18,7 +18,7 @@ use crate::brake;
 use crate::finding::Finding;
 use crate::forecast::{Armed, Minute, Start, forecast, last_due, would_start_now};
 use crate::index::Good;
-use crate::lint::lint_on;
+use crate::lint::lint_and_render;
 use crate::placement::{OutReason, Placement, placement};
 use crate::render::{RenderKey, render, render_key};
 use crate::revision::revision;
@@ -103,7 +103,6 @@ fn empty(draft: &Draft, live: Option<&Live>) -> SegmentPlan {
         agents: Agents::default(),
         starts: StartsNow::default(),
         peak: None,
-        has_h: false,
         collisions: Groups::default(),
         shared_tables: Vec::new(),
         brake: None,
@@ -184,13 +183,6 @@ impl<'a> Put<'a> {
             self.group(group, &made, &overrides, &mut diffs, &mut schedules);
         }
         self.plan.peak = fullest(&schedules, self.now);
-        self.plan.has_h = self
-            .parsed
-            .spec
-            .cronjob
-            .schedule
-            .as_deref()
-            .is_some_and(uses_h);
         self.tell(diffs, &everywhere.unwrap_or_default());
         self.brake_and_rollout();
     }
@@ -248,12 +240,7 @@ impl<'a> Put<'a> {
     fn made(&mut self, group: &Group<'_>) -> Option<Made> {
         let defaults = &self.snapshot.defaults;
         let view = &self.snapshot.clusters.get(group.clusters.first()?.0)?.view;
-        let findings = lint_on(self.parsed, defaults, view, self.now);
-        let rendered = render(self.parsed, defaults, view);
-        let findings = match &rendered {
-            Err(errors) if findings.is_empty() => errors.clone(),
-            _ => findings,
-        };
+        let (findings, rendered) = lint_and_render(self.parsed, defaults, view, self.now);
         for finding in &findings {
             for (at, _) in &group.clusters {
                 if let Some(cluster) = self.snapshot.clusters.get(*at) {
@@ -267,7 +254,7 @@ impl<'a> Put<'a> {
             return None;
         }
         let effective = effective(self.parsed, &view.labels);
-        Some(Made::of(&effective, rendered.ok()?.template()))
+        Some(Made::of(&effective, rendered?.template()))
     }
 
     fn group(
