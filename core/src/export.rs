@@ -6,7 +6,7 @@
 
 use crate::finding::Finding;
 use crate::import::Note;
-use crate::names::{ANNOTATION_API_LABELS, ANNOTATION_API_ROLES, LABEL_CLUSTER};
+use crate::names::{ANNOTATION_API_LABELS, ANNOTATION_API_ROLES};
 use crate::placement::ClusterView;
 use crate::render::render;
 use crate::segment::{HouseDefaults, ParsedSegment, effective, schedule, template};
@@ -330,28 +330,6 @@ fn helm_values(spec: &SegmentSpec, notes: &mut Vec<Note>) -> Value {
     put(&mut values, "env", variables(spec));
     put(&mut values, "envFromSecrets", value(&spec.env_from_secrets));
     Value::Object(values)
-}
-
-/// A cluster of which only the name and some labels are known, as overrides and references see it.
-///
-/// # Errors
-/// When the name is not one of a cluster.
-pub fn cluster_of(
-    name: &str,
-    labels: BTreeMap<String, String>,
-) -> Result<ClusterView, crate::ids::InvalidId> {
-    let name = crate::ids::ClusterName::new(name)?;
-    let mut labels = labels;
-    labels.insert(LABEL_CLUSTER.to_owned(), name.to_string());
-    Ok(ClusterView {
-        name,
-        labels,
-        annotations: BTreeMap::new(),
-        taints: Vec::new(),
-        access: segment_crds::Access::Accepted,
-        paused: false,
-        time_zone: None,
-    })
 }
 
 /// Whether a Segment selects a cluster with these labels.

@@ -7,6 +7,7 @@
 use crate::finding::{Code, Finding};
 use crate::ids::ClusterName;
 use crate::names::{LABEL_CLUSTER, SYSTEM_NAMESPACE};
+use crate::segment::ParsedSegment;
 use crate::selector::{Requirement, Selector};
 use segment_crds::{Access, Cluster, ClusterToleration, Taint, TaintEffect, TolerationOperator};
 use std::collections::BTreeMap;
@@ -106,6 +107,25 @@ pub fn placement(
     }
 }
 
+/// [`placement`] of a Segment.
+pub fn place(
+    segment: &ParsedSegment,
+    cluster: &ClusterView,
+    holds_entry: Option<bool>,
+) -> Placement {
+    placement(
+        &segment.selector,
+        &segment.spec.cluster_tolerations,
+        cluster,
+        holds_entry,
+    )
+}
+
+/// Whether a Segment belongs on a cluster that has it: a taint that keeps new ones away is none then.
+pub fn selects(segment: &ParsedSegment, cluster: &ClusterView) -> bool {
+    place(segment, cluster, Some(true)).is_in()
+}
+
 /// As `Toleration.ToleratesTaint` of Kubernetes.
 fn tolerates(toleration: &ClusterToleration, taint: &Taint) -> bool {
     let key = toleration.key.as_deref().unwrap_or_default();
@@ -125,6 +145,21 @@ fn tolerates(toleration: &ClusterToleration, taint: &Taint) -> bool {
 // === impl ClusterView ===
 
 impl ClusterView {
+    /// A cluster of which only the name and some labels are known, as overrides and references see it. The implicit label
+    /// has its name, whatever is given there.
+    pub fn named(name: ClusterName, mut labels: BTreeMap<String, String>) -> Self {
+        labels.insert(LABEL_CLUSTER.to_owned(), name.to_string());
+        Self {
+            name,
+            labels,
+            annotations: BTreeMap::new(),
+            taints: Vec::new(),
+            access: Access::Accepted,
+            paused: false,
+            time_zone: None,
+        }
+    }
+
     /// Reads a Cluster. The implicit label has the cluster's name, whatever was written there.
     ///
     /// # Errors
@@ -136,16 +171,14 @@ impl ClusterView {
         if RESERVED_CLUSTER_NAMES.contains(&name.as_str()) {
             return Err(invalid(format!("the name {name} is reserved")));
         }
-        let mut labels = cluster.metadata.labels.clone().unwrap_or_default();
-        labels.insert(LABEL_CLUSTER.to_owned(), name.to_string());
+        let labels = cluster.metadata.labels.clone().unwrap_or_default();
         Ok(Self {
-            name,
-            labels,
             annotations: cluster.metadata.annotations.clone().unwrap_or_default(),
             taints: cluster.spec.taints.clone(),
             access: cluster.spec.access(),
             paused: cluster.spec.paused(),
             time_zone: cluster.spec.time_zone.clone(),
+            ..Self::named(name, labels)
         })
     }
 }

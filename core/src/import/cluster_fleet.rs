@@ -18,7 +18,7 @@ use crate::render::{base_findings, parse_spec, render};
 use crate::segment::HouseDefaults;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use segment_crds::limits::OVERRIDES_MAX;
-use segment_crds::{Access, Segment, SegmentSpec};
+use segment_crds::{Segment, SegmentSpec};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -486,13 +486,5 @@ fn verified(segment: &Segment, group: &[One], defaults: &HouseDefaults) -> Vec<N
 /// A cluster of which only the name is known. A file's Segment has no overrides: there any name does.
 fn view(cluster: Option<&ClusterName>) -> Option<ClusterView> {
     let name = cluster.cloned().or_else(|| ClusterName::new("any").ok())?;
-    Some(ClusterView {
-        labels: [(LABEL_CLUSTER.to_owned(), name.to_string())].into(),
-        name,
-        annotations: BTreeMap::new(),
-        taints: Vec::new(),
-        access: Access::Accepted,
-        paused: false,
-        time_zone: None,
-    })
+    Some(ClusterView::named(name, BTreeMap::new()))
 }

@@ -7,8 +7,8 @@ mod shapes;
 use super::*;
 use crate::assignment::{Assignment, Controls, Entry, Modes, OrderNumber, Owner, PodSecurity};
 use crate::cronjob::cronjob_json;
-use crate::export::cluster_of;
-use crate::ids::{HubId, Revision};
+use crate::ids::{ClusterName, HubId, Revision};
+use crate::placement::ClusterView;
 use crate::render::{parse, render};
 use serde_json::json;
 use std::path::Path;
@@ -37,7 +37,8 @@ fn cronjob_of(segment: &Segment, cluster: &str, defaults: &HouseDefaults) -> Val
         .namespace
         .get_or_insert_with(|| "granary".to_owned());
     let parsed = parse(&segment).unwrap_or_else(|findings| panic!("{findings:?}"));
-    let view = cluster_of(cluster, std::collections::BTreeMap::new()).unwrap();
+    let name = ClusterName::new(cluster).unwrap();
+    let view = ClusterView::named(name, std::collections::BTreeMap::new());
     let entry = Entry {
         assignment: Assignment {
             key: parsed.key.clone(),

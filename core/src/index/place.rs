@@ -3,7 +3,7 @@
 use super::{Changed, ClusterState, FleetIndex, Good, Leaving, Member, SegmentState};
 use crate::finding::Finding;
 use crate::ids::{ClusterName, SegmentKey, Uid};
-use crate::placement::{ClusterView, OutReason, Placement, placement};
+use crate::placement::{ClusterView, OutReason, Placement, place};
 use crate::revision::revision;
 use crate::rollout::Progress;
 use crate::segment::ParsedSegment;
@@ -326,12 +326,7 @@ impl FleetIndex {
         let hash = key.hash();
         let held = cluster.held.get(&hash).copied();
         let holds = cluster.inventory_known.then_some(held.is_some());
-        let verdict = placement(
-            &good.parsed.selector,
-            &good.parsed.spec.cluster_tolerations,
-            &cluster.view,
-            holds,
-        );
+        let verdict = place(&good.parsed, &cluster.view, holds);
         let existed = segment.members.contains_key(name);
         let stays = match &verdict {
             Placement::In => true,

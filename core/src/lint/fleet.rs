@@ -9,7 +9,6 @@ use crate::ids::{ClusterName, SegmentKey};
 use crate::placement::ClusterView;
 use crate::segment::overrides::{effective, matching};
 use crate::segment::{EffectiveSegment, HouseDefaults, ParsedSegment, template};
-use segment_crds::Access;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The variable that names the table.
@@ -142,14 +141,11 @@ fn labels_of(segment: &ParsedSegment) -> BTreeMap<String, String> {
 }
 
 fn view(at: usize, labels: BTreeMap<String, String>) -> Option<ClusterView> {
+    let name = ClusterName::new(format!("example-{at}")).ok()?;
     Some(ClusterView {
-        name: ClusterName::new(format!("example-{at}")).ok()?,
+        // The implicit label may be one of those that are selected by.
         labels,
-        annotations: BTreeMap::new(),
-        taints: Vec::new(),
-        access: Access::Accepted,
-        paused: false,
-        time_zone: None,
+        ..ClusterView::named(name, BTreeMap::new())
     })
 }
 

@@ -9,7 +9,7 @@ use super::{AgentBrake, Draft, SegmentPlan};
 use crate::brake;
 use crate::ids::{ClusterName, SegmentKey};
 use crate::lint;
-use crate::placement::{ClusterView, placement};
+use crate::placement::{ClusterView, selects};
 use crate::segment::ParsedSegment;
 use std::collections::{BTreeSet, HashMap};
 
@@ -91,12 +91,11 @@ fn selected(snapshot: &Snapshot, draft: &Draft) -> BTreeSet<ClusterName> {
 
 /// The clusters that a Segment selects.
 fn views<'a>(snapshot: &'a Snapshot, segment: &ParsedSegment) -> Vec<&'a ClusterView> {
-    let tolerations = &segment.spec.cluster_tolerations;
     snapshot
         .clusters
         .iter()
         .map(|cluster| &cluster.view)
-        .filter(|view| placement(&segment.selector, tolerations, view, Some(true)).is_in())
+        .filter(|view| selects(segment, view))
         .collect()
 }
 

@@ -19,7 +19,7 @@ use crate::finding::Finding;
 use crate::forecast::{Armed, Minute, Start, forecast, last_due, would_start_now};
 use crate::index::Good;
 use crate::lint::lint_and_render;
-use crate::placement::{OutReason, Placement, placement};
+use crate::placement::{OutReason, Placement, place};
 use crate::render::{RenderKey, render, render_key};
 use crate::revision::revision;
 use crate::segment::schedule::{Schedule, replace_h, uses_h};
@@ -192,7 +192,6 @@ impl<'a> Put<'a> {
         let mut groups: HashMap<GroupKey, Group<'a>> = HashMap::new();
         let live = self.live;
         let good = live.and_then(|live| live.good.as_ref());
-        let tolerations = &self.parsed.spec.cluster_tolerations;
         for (at, cluster) in self.snapshot.clusters.iter().enumerate() {
             let view = &cluster.view;
             let member = live.and_then(|live| live.members.get(&view.name)).copied();
@@ -200,7 +199,7 @@ impl<'a> Put<'a> {
             let holds = cluster
                 .inventory_known
                 .then_some(member.is_some_and(|m| m.held));
-            match placement(&self.parsed.selector, tolerations, view, holds) {
+            match place(self.parsed, view, holds) {
                 Placement::In => {
                     if !had {
                         self.plan
@@ -451,8 +450,7 @@ fn why_not_before(good: Option<&Good>, cluster: &Cluster, holds: Option<bool>) -
     let Some(good) = good else {
         return "the segment is new".to_owned();
     };
-    let tolerations = &good.parsed.spec.cluster_tolerations;
-    match placement(&good.parsed.selector, tolerations, &cluster.view, holds) {
+    match place(&good.parsed, &cluster.view, holds) {
         Placement::In => "selected already, not there yet".to_owned(),
         before => format!("until now: {before}"),
     }

@@ -11,7 +11,8 @@ use crate::lint::defaults;
 use crate::output;
 use kube::api::Api;
 use kube::core::NamespaceResourceScope;
-use segment_core::export::{cluster_of, to_api, to_helm_values, to_helm_values_on, to_resource};
+use segment_core::export::{to_api, to_helm_values, to_helm_values_on, to_resource};
+use segment_core::ids::ClusterName;
 use segment_core::import::Naming;
 use segment_core::placement::ClusterView;
 use segment_core::render::parse;
@@ -119,7 +120,8 @@ fn exported(
 
 /// A cluster of which only what was typed is known.
 fn named(name: &str, labels: &[(String, String)]) -> Result<ClusterView, Failure> {
-    cluster_of(name, labels.iter().cloned().collect())
+    ClusterName::new(name)
+        .map(|name| ClusterView::named(name, labels.iter().cloned().collect()))
         .map_err(|error| Failure::usage(format!("--cluster {name}: {error}")))
 }
 

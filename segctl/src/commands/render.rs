@@ -15,15 +15,13 @@ use segment_core::assignment::{Assignment, Controls, Entry, OrderNumber, Owner};
 use segment_core::cronjob::cronjob_json;
 use segment_core::finding::Finding;
 use segment_core::ids::{ClusterName, HubId};
-use segment_core::names::{ANNOTATION_HUB, ANNOTATION_UID, LABEL_CLUSTER};
-use segment_core::placement::{ClusterView, Placement, placement};
+use segment_core::names::{ANNOTATION_HUB, ANNOTATION_UID};
+use segment_core::placement::{ClusterView, Placement, place};
 use segment_core::render::render;
 use segment_core::revision::revision;
 use segment_core::segment::ParsedSegment;
-use segment_crds::Access;
 use segment_proto::v1::GetAssignmentRequest;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 pub(super) async fn run(globals: &Globals, args: RenderArgs) -> Result<Exit, Failure> {
     if let Some(segment) = &args.segment {
@@ -155,16 +153,9 @@ fn clusters(args: &RenderArgs) -> Result<Vec<ClusterView>, Failure> {
         .map(|name| {
             let name = ClusterName::new(name)
                 .map_err(|error| Failure::usage(format!("--cluster: {error}")))?;
-            let mut labels: BTreeMap<String, String> = args.labels.iter().cloned().collect();
-            labels.insert(LABEL_CLUSTER.to_owned(), name.to_string());
             Ok(ClusterView {
-                name,
-                labels,
                 annotations: args.annotations.iter().cloned().collect(),
-                taints: Vec::new(),
-                access: Access::Accepted,
-                paused: false,
-                time_zone: None,
+                ..ClusterView::named(name, args.labels.iter().cloned().collect())
             })
         })
         .collect()
@@ -198,12 +189,8 @@ fn one(
     if let (Some(cluster), true) = (
         clusters.first(),
         args.cluster.is_some() || !args.labels.is_empty(),
-    ) && let Placement::Out(reason) = placement(
-        &segment.selector,
-        &segment.spec.cluster_tolerations,
-        cluster,
-        Some(true),
-    ) {
+    ) && let Placement::Out(reason) = place(segment, cluster, Some(true))
+    {
         output::note(&format!(
             "note: {} would not be placed on this cluster: {reason}",
             segment.key

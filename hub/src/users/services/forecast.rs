@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use segment_core::forecast::{
     Forecast, GroupBy, GroupStarts, MAX_WINDOW, NextRun, Schedules, forecast,
 };
-use segment_core::placement::{ClusterView, placement};
+use segment_core::placement::{ClusterView, selects};
 use segment_core::segment::{HouseDefaults, ParsedSegment};
 use segment_proto::convert::time::to_wire;
 use segment_proto::v1;
@@ -147,11 +147,7 @@ fn ask(request: &ForecastRequest) -> Result<Ask, Status> {
 fn told(fleet: &Fleet, ask: Ask, now: Timestamp) -> ForecastResponse {
     let mut schedules = Schedules::default();
     for segment in &fleet.segments {
-        let tolerations = &segment.spec.cluster_tolerations;
-        let selected = fleet
-            .clusters
-            .iter()
-            .filter(|view| placement(&segment.selector, tolerations, view, Some(true)).is_in());
+        let selected = fleet.clusters.iter().filter(|view| selects(segment, view));
         schedules.add(segment, selected, &fleet.defaults, ask.by);
     }
     let until = now.checked_add(ask.window).unwrap_or(Timestamp::MAX);

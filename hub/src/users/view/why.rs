@@ -4,7 +4,7 @@ use super::assignment::assignment;
 use jiff::Timestamp;
 use segment_core::ids::{ClusterName, SegmentKey};
 use segment_core::index::{ClusterState, FleetIndex, SegmentState};
-use segment_core::placement::{OutReason, Placement, placement};
+use segment_core::placement::{OutReason, Placement, place};
 use segment_core::segment::effective;
 use segment_core::selector::Selector;
 use segment_proto::v1;
@@ -75,12 +75,7 @@ fn reason(
     let holds = cluster
         .inventory_known
         .then(|| cluster.held.contains_key(&key.hash()));
-    let verdict = placement(
-        &good.parsed.selector,
-        &good.parsed.spec.cluster_tolerations,
-        &cluster.view,
-        holds,
-    );
+    let verdict = place(&good.parsed, &cluster.view, holds);
     let word = match &verdict {
         Placement::In => "Selected",
         Placement::Out(OutReason::Selector { .. }) => "SelectorMismatch",
