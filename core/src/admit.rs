@@ -32,7 +32,7 @@ const OWN_PREFIX: &str = "segment.grnry.io/";
 const RUNS_LOOKED_AT: usize = 400;
 
 /// Why an order is not admitted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 #[error("policy rule {rule}: {message}")]
 pub struct Refusal {
     /// The rule: the key in the policy's ConfigMap.

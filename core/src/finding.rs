@@ -281,7 +281,7 @@ impl fmt::Display for Code {
 }
 
 /// One thing that is wrong with one object, with its place and its cure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Which rule.

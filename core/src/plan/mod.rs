@@ -11,6 +11,7 @@
 
 mod diff;
 mod fleet;
+mod made;
 mod names;
 mod segment;
 mod snapshot;
@@ -21,6 +22,7 @@ pub use diff::Change;
 pub use names::{Groups, Names};
 pub use snapshot::{Cluster, Live, LiveMember, Snapshot};
 
+use crate::admit::Refusal;
 use crate::assignment::Removal;
 use crate::brake::Over;
 use crate::finding::{Code, Finding};
@@ -158,41 +160,24 @@ pub struct DiffGroup {
     pub clusters: Names,
 }
 
-/// What an agent would say no to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Refused {
-    /// The policy's rule.
-    pub rule: &'static str,
-    /// What it does not admit.
-    pub message: String,
-}
-
 /// What agents' policies would say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Agents {
     /// Clusters that would admit it.
     pub admit: usize,
     /// Clusters that would not.
-    pub refuse: Groups<Refused>,
+    pub refuse: Groups<Refusal>,
     /// Clusters whose policy the hub does not know.
     pub unknown: Names,
 }
 
-/// Something that is wrong on some clusters only.
+/// Something that is wrong on some clusters only; warnings are sorted before errors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Problem {
     /// Whether it keeps the Segment from these clusters.
     pub error: bool,
-    /// Which rule.
-    pub code: Code,
-    /// The field.
-    pub field: String,
-    /// Byte offset in it.
-    pub offset: Option<u32>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do.
-    pub help: String,
+    /// What.
+    pub finding: Finding,
 }
 
 /// Runs that a change would start.

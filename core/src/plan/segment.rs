@@ -4,29 +4,29 @@
 //! each group is rendered and compared once, each policy asked once per group and schedule.
 //! Not: brakes of agents, which add up over Segments (`fleet.rs`).
 
-use super::diff::{Side, changes, spec_changes};
+use super::diff::{changes, spec_changes};
 use super::fleet::Others;
+use super::made::Made;
 use super::names::{GROUPS, Groups, Names};
 use super::snapshot::{Cluster, Live, LiveMember, Snapshot};
 use super::{
-    Action, Agents, Change, DiffGroup, Draft, Problem, Refused, Rollout, SegmentPlan, StartsNow,
-    Wish,
+    Action, Agents, Change, DiffGroup, Draft, Problem, Rollout, SegmentPlan, StartsNow, Wish,
 };
-use crate::admit::{Policy, admit, admit_one_more};
+use crate::admit::{Policy, Refusal, admit, admit_one_more};
 use crate::assignment::{OnScheduleChange, Template};
 use crate::brake;
 use crate::finding::Finding;
-use crate::forecast::{Armed, Minute, Start, forecast, last_due, would_start_now};
+use crate::forecast::{Minute, Start, forecast, last_due, would_start_now};
 use crate::index::Good;
 use crate::lint::lint_and_render;
 use crate::placement::{OutReason, Placement, place};
 use crate::render::{RenderKey, render, render_key};
 use crate::revision::revision;
-use crate::segment::schedule::{Schedule, replace_h, uses_h};
-use crate::segment::{EffectiveSegment, ParsedSegment, effective, template};
+use crate::segment::schedule::{Schedule, replace_h};
+use crate::segment::{ParsedSegment, effective};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How far the fullest minute is looked for.
@@ -145,14 +145,6 @@ struct Put<'a> {
     going: &'a mut [usize],
 }
 
-/// One side as rendered for one group, with the schedule as written.
-struct Made {
-    template: Template,
-    schedule: String,
-    written: BTreeMap<String, String>,
-    overrides: Vec<usize>,
-}
-
 impl<'a> Put<'a> {
     fn run(mut self, draft: (usize, &Draft), others: &Others) {
         let groups = self.place();
@@ -240,16 +232,20 @@ impl<'a> Put<'a> {
         let defaults = &self.snapshot.defaults;
         let view = &self.snapshot.clusters.get(group.clusters.first()?.0)?.view;
         let (findings, rendered) = lint_and_render(self.parsed, defaults, view, self.now);
-        for finding in &findings {
+        let refused = findings.iter().any(Finding::is_error);
+        for finding in findings {
+            let problem = Problem {
+                error: finding.is_error(),
+                finding,
+            };
             for (at, _) in &group.clusters {
                 if let Some(cluster) = self.snapshot.clusters.get(*at) {
-                    self.plan
-                        .problems
-                        .push(Problem::of(finding), &cluster.view.name);
+                    let problems = &mut self.plan.problems;
+                    problems.push(problem.clone(), &cluster.view.name);
                 }
             }
         }
-        if findings.iter().any(Finding::is_error) {
+        if refused {
             return None;
         }
         let effective = effective(self.parsed, &view.labels);
@@ -274,7 +270,7 @@ impl<'a> Put<'a> {
         let changes = before
             .as_ref()
             .map(|before| changes(&before.side(), &made.side()));
-        let mut asked: HashMap<(*const Policy, String), Option<Refused>> = HashMap::new();
+        let mut asked: HashMap<(*const Policy, String), Option<Refusal>> = HashMap::new();
         let mut started: HashMap<(String, String, Option<Timestamp>), bool> = HashMap::new();
         let mut names = Names::default();
         for (at, member) in &group.clusters {
@@ -337,7 +333,7 @@ impl<'a> Put<'a> {
         joins: bool,
         made: &Made,
         schedule: &str,
-        asked: &mut HashMap<(*const Policy, String), Option<Refused>>,
+        asked: &mut HashMap<(*const Policy, String), Option<Refusal>>,
     ) {
         let name = &cluster.view.name;
         let Some(policy) = &cluster.policy else {
@@ -351,15 +347,12 @@ impl<'a> Put<'a> {
                     schedule: schedule.to_owned(),
                     ..made.template.clone()
                 };
-                admit(policy, &template, &self.parsed.key.namespace)
-                    .err()
-                    .map(Refused::of)
+                admit(policy, &template, &self.parsed.key.namespace).err()
             });
         let full = || {
             joins
                 .then(|| admit_one_more(policy, cluster.held).err())
                 .flatten()
-                .map(Refused::of)
         };
         match refused.clone().or_else(full) {
             Some(refused) => self.plan.agents.refuse.push(refused, name),
@@ -453,73 +446,5 @@ fn why_not_before(good: Option<&Good>, cluster: &Cluster, holds: Option<bool>) -
     match place(&good.parsed, &cluster.view, holds) {
         Placement::In => "selected already, not there yet".to_owned(),
         before => format!("until now: {before}"),
-    }
-}
-
-// === impl Made ===
-
-impl Made {
-    fn of(effective: &EffectiveSegment, template: &Template) -> Self {
-        let schedule = effective.cronjob.schedule.clone().unwrap_or_default();
-        let mut written: BTreeMap<String, String> = effective
-            .env
-            .iter()
-            .filter_map(|(name, value)| Some((name, value?)))
-            .chain(
-                effective
-                    .extra_env
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str())),
-            )
-            .filter(|(_, value)| template::mentions_cluster(value))
-            .map(|(name, value)| (format!("env {name}"), value.to_owned()))
-            .collect();
-        if uses_h(&schedule) {
-            written.insert("spec.schedule".to_owned(), schedule.clone());
-        }
-        Self {
-            template: template.clone(),
-            schedule,
-            written,
-            overrides: effective.overrides.clone(),
-        }
-    }
-
-    fn side(&self) -> Side<'_> {
-        Side {
-            template: &self.template,
-            written: self.written.clone(),
-        }
-    }
-
-    fn armed<'a>(&'a self, schedule: &'a str) -> Armed<'a> {
-        Armed {
-            schedule,
-            time_zone: self.template.time_zone.as_deref(),
-            suspended: self.template.suspend,
-            starting_deadline_seconds: self.template.starting_deadline_seconds,
-        }
-    }
-}
-
-impl Refused {
-    fn of(refusal: crate::admit::Refusal) -> Self {
-        Self {
-            rule: refusal.rule,
-            message: refusal.message,
-        }
-    }
-}
-
-impl Problem {
-    fn of(finding: &Finding) -> Self {
-        Self {
-            error: finding.is_error(),
-            code: finding.code,
-            field: finding.field.clone(),
-            offset: finding.offset,
-            message: finding.message.clone(),
-            help: finding.help.clone(),
-        }
     }
 }

@@ -8,9 +8,7 @@ use segment_core::assignment::RemovalPolicy;
 use segment_core::brake::Over;
 use segment_core::finding::Finding;
 use segment_core::forecast::Minute;
-use segment_core::plan::{
-    Action, AgentBrake, Agents, Change, Groups, Names, Plan, Problem, SegmentPlan,
-};
+use segment_core::plan::{Action, AgentBrake, Agents, Change, Groups, Names, Plan, SegmentPlan};
 use segment_proto::convert::time::to_wire;
 use segment_proto::v1;
 use std::fmt::Display;
@@ -49,7 +47,7 @@ pub fn segment(plan: SegmentPlan) -> v1::SegmentPlan {
             .largest_first()
             .into_iter()
             .map(|(found, clusters)| v1::ClusterFinding {
-                finding: Some(problem(found)),
+                finding: Some(finding(&found.finding)),
                 clusters: Some(names(clusters)),
             })
             .collect(),
@@ -173,17 +171,6 @@ fn groups<K: Ord + Display>(groups: &Groups<K>) -> v1::ReasonGroups {
             })
             .collect(),
         count: Some(count(groups.count())),
-    }
-}
-
-fn problem(problem: &Problem) -> v1::Finding {
-    v1::Finding {
-        code: problem.code.as_str().to_owned(),
-        error: Some(problem.error),
-        field: problem.field.clone(),
-        offset: problem.offset,
-        message: problem.message.clone(),
-        help: problem.help.clone(),
     }
 }
 
