@@ -33,14 +33,7 @@ impl Hub {
     /// Finds the hub.
     pub(crate) async fn find(globals: &Globals) -> Result<Self, Failure> {
         let link = connect::link(globals).await?;
-        let namespace = if globals.all_namespaces {
-            None
-        } else {
-            globals
-                .namespace
-                .clone()
-                .or_else(|| link.login.namespace.clone())
-        };
+        let namespace = link.login.scope(globals);
         Ok(Self {
             link,
             limit: (!globals.request_timeout.is_zero()).then_some(globals.request_timeout),

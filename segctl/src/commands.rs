@@ -27,6 +27,16 @@ use crate::args::{Args, Command};
 use crate::exit::{Exit, Failure};
 use crate::output::plan::Style;
 
+/// Work that blocks, such as reading files: an interrupt is to end the program all the same. `what` names it.
+async fn blocking<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(Exit::No, format!("{what} ended early: {error}")))?
+}
+
 /// Runs a command. `typed_as` is what the user typed for it: `segctl` or `kubectl segment`.
 pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
     let Args { globals, command } = args;

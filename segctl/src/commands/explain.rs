@@ -3,10 +3,11 @@
 //! In: a name, files, or nothing. Out: text, JSON or YAML. Law: the words and rules are the core's (`lint::variables`,
 //! `lint::catalog`, `outcome`): there is no second list. Not: whether a value is right (`lint`).
 
+use super::blocking;
 use crate::args::{Document as Form, ExplainArgs, Globals};
 use crate::exit::{Exit, Failure};
 use crate::input;
-use crate::lint::{Context, defaults, judge};
+use crate::lint::{Context, judge};
 use crate::nearest::nearest;
 use crate::output;
 use crate::output::table::{Row, Table, column};
@@ -21,10 +22,7 @@ use serde_json::{Value, json};
 pub(super) async fn run(globals: &Globals, args: ExplainArgs) -> Result<Exit, Failure> {
     if !args.file.is_empty() {
         let namespace = globals.namespace.clone();
-        // Reading blocks; an interrupt is to end the program all the same.
-        return tokio::task::spawn_blocking(move || files(namespace, &args))
-            .await
-            .map_err(|error| Failure::new(Exit::No, format!("explain ended early: {error}")))?;
+        return blocking("explain", move || files(namespace, &args)).await;
     }
     let Some(typed) = &args.name else {
         print(
@@ -71,11 +69,7 @@ fn unknown(typed: &str) -> Failure {
 
 /// What the Segments of files make.
 fn files(namespace: Option<String>, args: &ExplainArgs) -> Result<Exit, Failure> {
-    let context = Context {
-        defaults: defaults::load(args.defaults.as_deref())?,
-        namespace: namespace.unwrap_or_else(|| "default".to_owned()),
-        now: jiff::Timestamp::now(),
-    };
+    let context = Context::new(args.defaults.as_deref(), namespace)?;
     let (mut made, mut texts) = (Vec::new(), Vec::new());
     let mut refused = false;
     for document in input::read(&args.file)? {

@@ -5,6 +5,7 @@
 
 mod clusters;
 
+use super::blocking;
 use crate::args::{Globals, ImportArgs, ImportForm};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Read};
@@ -95,21 +96,13 @@ pub(super) async fn from_files(
     defaults: HouseDefaults,
 ) -> Result<Vec<FromFile>, Failure> {
     let import = move || {
-        let documents = read_documents(&files)?;
+        let documents = input::read(&files)?;
         Ok(documents
             .into_iter()
             .map(|document| from_document(document, &naming, &defaults))
             .collect())
     };
-    // Reading blocks; an interrupt is to end the program all the same.
-    tokio::task::spawn_blocking(import)
-        .await
-        .map_err(|error| Failure::new(Exit::No, format!("import ended early: {error}")))?
-}
-
-/// The one place where files are read here.
-fn read_documents(files: &[PathBuf]) -> Result<Vec<Read>, Failure> {
-    input::read(files)
+    blocking("import", import).await
 }
 
 fn from_document(document: Read, naming: &Naming, defaults: &HouseDefaults) -> FromFile {

@@ -1,10 +1,11 @@
 //! `lint`: what is wrong with these files, said offline.
 
+use super::blocking;
 use crate::args::{Globals, LintArgs, LintForm};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Source};
+use crate::lint::Context;
 use crate::lint::report::Report;
-use crate::lint::{Context, defaults};
 use crate::output::{self, findings, machine};
 use segment_core::finding::Severity;
 use std::io::IsTerminal as _;
@@ -14,18 +15,11 @@ const MANY_FILES: usize = 50;
 
 pub(super) async fn run(globals: &Globals, args: LintArgs) -> Result<Exit, Failure> {
     let namespace = globals.namespace.clone();
-    // Reading and judging block; an interrupt is to end the program all the same.
-    tokio::task::spawn_blocking(move || blocking(namespace, &args))
-        .await
-        .map_err(|error| Failure::new(Exit::No, format!("lint ended early: {error}")))?
+    blocking("lint", move || of_files(namespace, &args)).await
 }
 
-fn blocking(namespace: Option<String>, args: &LintArgs) -> Result<Exit, Failure> {
-    let context = Context {
-        defaults: defaults::load(args.defaults.as_deref())?,
-        namespace: namespace.unwrap_or_else(|| "default".to_owned()),
-        now: jiff::Timestamp::now(),
-    };
+fn of_files(namespace: Option<String>, args: &LintArgs) -> Result<Exit, Failure> {
+    let context = Context::new(args.defaults.as_deref(), namespace)?;
     let sources = input::list(&args.files)?;
     let report = judge(&sources, &context);
     match args.output {

@@ -4,7 +4,7 @@
 //! what the API server would refuse for its form is said here, with its line, and nothing is planned then.
 //! Not: judging (`lint`), planning (the hub), words (`output/plan.rs`).
 
-use super::names;
+use super::{blocking, names};
 use crate::api::{Hub, plan_rpc};
 use crate::args::{Document as Form, Globals, PlanArgs};
 use crate::exit::{Exit, Failure};
@@ -15,7 +15,6 @@ use crate::output::plan::Style;
 use crate::output::{self, findings, plan as words};
 use segment_core::finding::Finding;
 use segment_core::lint::catalog;
-use segment_core::segment::HouseDefaults;
 use segment_proto::v1::planned_change::Change;
 use segment_proto::v1::{
     PlanRequest, PlanResponse, PlanSummary, PlannedChange, SegmentPlan, plan_response,
@@ -38,24 +37,16 @@ type Written = HashMap<String, Document>;
 
 pub(super) async fn run(globals: &Globals, args: PlanArgs, style: Style) -> Result<Exit, Failure> {
     let files = args.file.clone();
-    // Reading blocks; an interrupt is to end the program all the same.
-    let read = tokio::task::spawn_blocking(move || {
+    let read = blocking("reading", move || {
         if files.is_empty() {
             return Ok(Vec::new());
         }
         input::read(&files)
     })
-    .await
-    .map_err(|error| Failure::new(Exit::No, format!("reading ended early: {error}")))??;
+    .await?;
     let hub = Hub::find(globals).await?;
-    let context = Context {
-        defaults: HouseDefaults::default(),
-        namespace: match hub.namespace() {
-            "" => "default".to_owned(),
-            namespace => namespace.to_owned(),
-        },
-        now: jiff::Timestamp::now(),
-    };
+    let namespace = Some(hub.namespace()).filter(|namespace| !namespace.is_empty());
+    let context = Context::new(None, namespace.map(str::to_owned))?;
     let (mut changes, written) = changes(read, &context)?;
     let mut deleted = Vec::new();
     for typed in &args.delete {
@@ -244,8 +235,5 @@ fn say_findings(plan: &SegmentPlan, written: &Written) {
 }
 
 fn say(document: &Document, key: &str, told: Told) {
-    let mut text = String::new();
-    let reported = located(document, key, told, output::terminal_width());
-    findings::finding(&mut text, &reported);
-    output::note(text.trim_end());
+    findings::say(&located(document, key, told, output::terminal_width()));
 }

@@ -3,13 +3,13 @@
 //! In: files, or a Segment of the hub; a cluster by name, labels and annotations. Out: what an agent would write there.
 //! Law: one renderer, the core's; offline what only a hub knows is left out. Not: whether the cluster is selected.
 
-use super::names;
+use super::{blocking, names};
 use crate::api::{Hub, segment_rpc};
 use crate::args::{Globals, RenderArgs, RenderForm};
 use crate::exit::{Exit, Failure};
 use crate::input::{self, Document};
 use crate::lint::report::{Reported, located};
-use crate::lint::{Context, Told, defaults, judge, shape};
+use crate::lint::{Context, Told, judge, shape};
 use crate::output::{self, findings};
 use segment_core::assignment::{Assignment, Controls, Entry, OrderNumber, Owner};
 use segment_core::cronjob::cronjob_json;
@@ -28,10 +28,7 @@ pub(super) async fn run(globals: &Globals, args: RenderArgs) -> Result<Exit, Fai
         return from_hub(&Hub::find(globals).await?, segment, &args).await;
     }
     let namespace = globals.namespace.clone();
-    // Reading blocks; an interrupt is to end the program all the same.
-    tokio::task::spawn_blocking(move || offline(namespace, &args))
-        .await
-        .map_err(|error| Failure::new(Exit::No, format!("render ended early: {error}")))?
+    blocking("render", move || offline(namespace, &args)).await
 }
 
 /// What the hub renders.
@@ -76,11 +73,7 @@ async fn from_hub(hub: &Hub, typed: &str, args: &RenderArgs) -> Result<Exit, Fai
 
 /// What files would come to.
 fn offline(namespace: Option<String>, args: &RenderArgs) -> Result<Exit, Failure> {
-    let context = Context {
-        defaults: defaults::load(args.defaults.as_deref())?,
-        namespace: namespace.unwrap_or_else(|| "default".to_owned()),
-        now: jiff::Timestamp::now(),
-    };
+    let context = Context::new(args.defaults.as_deref(), namespace)?;
     let clusters = clusters(args)?;
     let mut rendered = Vec::new();
     let mut wrong = Vec::new();
@@ -111,9 +104,7 @@ fn offline(namespace: Option<String>, args: &RenderArgs) -> Result<Exit, Failure
         output::print(&text(args.output, rendered)?)?;
     }
     for reported in &wrong {
-        let mut text = String::new();
-        findings::finding(&mut text, reported);
-        output::note(text.trim_end());
+        findings::say(reported);
     }
     Ok(if wrong.is_empty() {
         Exit::Yes

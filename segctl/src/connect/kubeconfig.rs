@@ -15,6 +15,14 @@ pub(crate) struct Login {
 }
 
 impl Login {
+    /// The namespace that a command is kept to; `None`: all.
+    pub(crate) fn scope(&self, globals: &Globals) -> Option<String> {
+        if globals.all_namespaces {
+            return None;
+        }
+        globals.namespace.clone().or_else(|| self.namespace.clone())
+    }
+
     /// Reads the context that the flags name.
     pub(crate) async fn read(globals: &Globals) -> Result<Self, Failure> {
         let file = match &globals.kubeconfig {

@@ -8,6 +8,7 @@ pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod shape;
 
+use crate::exit::Failure;
 use crate::input::Document;
 use jiff::Timestamp;
 use schema::{Mistake, Rest};
@@ -17,6 +18,7 @@ use segment_crds::Segment;
 use serde_json::{Value, json};
 use shape::Shape;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What all documents are judged under.
@@ -28,6 +30,17 @@ pub(crate) struct Context {
     pub(crate) namespace: String,
     /// For warnings that name dates.
     pub(crate) now: Timestamp,
+}
+
+impl Context {
+    /// With the house defaults of a file, or the built-in ones.
+    pub(crate) fn new(defaults: Option<&Path>, namespace: Option<String>) -> Result<Self, Failure> {
+        Ok(Self {
+            defaults: defaults::load(defaults)?,
+            namespace: namespace.unwrap_or_else(|| "default".to_owned()),
+            now: Timestamp::now(),
+        })
+    }
 }
 
 /// A finding with what is needed to find its place.

@@ -106,6 +106,13 @@ pub(crate) fn finding(out: &mut String, reported: &Reported) {
     }
 }
 
+/// Writes one to stderr.
+pub(crate) fn say(reported: &Reported) {
+    let mut text = String::new();
+    finding(&mut text, reported);
+    super::note(text.trim_end());
+}
+
 /// `file:line:column spec.env.TYPE of granary/demo`.
 fn place(reported: &Reported) -> String {
     let mut place = one_line(&reported.file);

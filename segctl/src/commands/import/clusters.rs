@@ -81,14 +81,7 @@ async fn of_context(
     };
     let login = Login::read(&globals).await?;
     let server = login.config.cluster_url.to_string();
-    let namespace = if globals.all_namespaces {
-        None
-    } else {
-        globals
-            .namespace
-            .clone()
-            .or_else(|| login.namespace.clone())
-    };
+    let namespace = login.scope(&globals);
     let client = kube::Client::try_from(login.config).map_err(|error| {
         Failure::new(
             Exit::Unreachable,
