@@ -8,11 +8,15 @@
     reason = "a test that asks for what can't be made shall fail at once"
 )]
 
+use crate::ids::{InstanceId, RootDigest, SegmentKey, Uid};
+use crate::index::SeenSegment;
 use crate::placement::ClusterView;
 use crate::segment::{ParsedSegment, parse};
+use crate::sync::frame::{Hello, PROTOCOL_VERSION};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use segment_crds::{Cluster, Segment, SegmentSpec};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 #[cfg(any(test, feature = "testing"))]
 mod strategies;
@@ -44,6 +48,40 @@ pub fn segment(key: &str) -> Segment {
 /// [`segment`], parsed.
 pub fn parsed(key: &str) -> ParsedSegment {
     parse(&segment(key)).unwrap()
+}
+
+/// A Segment, judged, as the reflector hands it to the index.
+pub fn seen(segment: &Segment) -> SeenSegment {
+    let metadata = &segment.metadata;
+    let text = |text: &Option<String>| text.clone().unwrap();
+    SeenSegment {
+        key: SegmentKey::new(&text(&metadata.namespace), &text(&metadata.name)).unwrap(),
+        uid: text(&metadata.uid).parse().unwrap(),
+        generation: metadata.generation.unwrap(),
+        created: None,
+        labels: BTreeMap::new(),
+        deleting: false,
+        finalizer: true,
+        parsed: parse(segment).map(Arc::new),
+    }
+}
+
+/// What a new agent says first, of a store that is empty.
+pub fn hello() -> Hello {
+    Hello {
+        protocol: PROTOCOL_VERSION,
+        capabilities: Vec::new(),
+        fence: None,
+        watermark: None,
+        cluster_uid: Uid([1; 16]),
+        process: InstanceId([1; 16]),
+        entries: RootDigest([0; 16]),
+        reports: RootDigest([0; 16]),
+        store_known: true,
+        agent_version: String::new(),
+        kubernetes_version: String::new(),
+        policy: None,
+    }
 }
 
 /// A Cluster with these labels.

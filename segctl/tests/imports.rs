@@ -6,19 +6,16 @@
     reason = "a test says what broke by panicking"
 )]
 
+mod ran;
+
 use assert_cmd::Command;
+use ran::Ran;
 use serde_json::Value;
 use std::path::Path;
 use std::time::Duration;
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 fn segctl(line: &str, input: &str) -> Ran {
-    let output = Command::cargo_bin("segctl")
+    Command::cargo_bin("segctl")
         .unwrap()
         .args(line.split_whitespace())
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/examples"))
@@ -27,12 +24,8 @@ fn segctl(line: &str, input: &str) -> Ran {
         .write_stdin(input)
         .timeout(Duration::from_mins(1))
         .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+        .unwrap()
+        .into()
 }
 
 #[track_caller]

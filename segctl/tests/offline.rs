@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
+mod ran;
+
 use assert_cmd::Command;
+use ran::Ran;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -10,14 +13,8 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
-
 fn segctl(folder: &Path, line: &str, stdin: &str) -> Ran {
-    let output = Command::cargo_bin("segctl")
+    Command::cargo_bin("segctl")
         .unwrap()
         .args(line.split(' '))
         .current_dir(folder)
@@ -26,12 +23,8 @@ fn segctl(folder: &Path, line: &str, stdin: &str) -> Ran {
         .write_stdin(stdin)
         .timeout(Duration::from_mins(1))
         .output()
-        .unwrap();
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+        .unwrap()
+        .into()
 }
 
 fn segment(name: &str, schedule: &str) -> String {

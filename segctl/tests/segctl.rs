@@ -11,17 +11,12 @@
 )]
 
 mod hub;
+mod ran;
 
 use assert_cmd::Command;
 use hub::FakeHub;
+use ran::Ran;
 use std::time::Duration;
-
-/// What a run came to.
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
-}
 
 async fn segctl(hub: &FakeHub, user: &str, line: &str) -> Ran {
     let folder = hub.folder().to_path_buf();
@@ -30,7 +25,7 @@ async fn segctl(hub: &FakeHub, user: &str, line: &str) -> Ran {
     words.extend(["--kubeconfig".to_owned(), kubeconfig.display().to_string()]);
     words.extend(["--context".to_owned(), user.to_owned()]);
     tokio::task::spawn_blocking(move || {
-        let output = Command::cargo_bin("segctl")
+        Command::cargo_bin("segctl")
             .unwrap()
             .args(words)
             .current_dir(folder)
@@ -39,12 +34,8 @@ async fn segctl(hub: &FakeHub, user: &str, line: &str) -> Ran {
             .env_remove("SEGCTL_HUB_CA")
             .timeout(Duration::from_secs(30))
             .output()
-            .unwrap();
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+            .unwrap()
+            .into()
     })
     .await
     .unwrap()

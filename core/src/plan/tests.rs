@@ -3,9 +3,8 @@
 use super::*;
 use crate::admit::Policy;
 use crate::ids::HubId;
-use crate::index::{FleetIndex, SeenSegment, Settings};
-use crate::segment::parse;
-use crate::testing::{label_selector, segment, view};
+use crate::index::{FleetIndex, Settings};
+use crate::testing::{label_selector, seen, segment, view};
 use segment_crds::{
     ClusterToleration, Override, SegmentEnv, Taint, TaintEffect, TolerationOperator,
 };
@@ -18,20 +17,7 @@ fn now() -> Timestamp {
 }
 
 fn live(index: &mut FleetIndex, segment: &Segment) {
-    let parsed = Arc::new(parse(segment).unwrap());
-    index.apply_segment(
-        SeenSegment {
-            key: parsed.key.clone(),
-            uid: parsed.uid,
-            generation: parsed.generation,
-            created: None,
-            labels: BTreeMap::new(),
-            deleting: false,
-            finalizer: true,
-            parsed: Ok(parsed),
-        },
-        now(),
-    );
+    index.apply_segment(seen(segment), now());
 }
 
 /// `clusters` of which each tenth is a test cluster and each hundredth in region ap.

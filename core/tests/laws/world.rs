@@ -9,10 +9,11 @@ use segment_core::ids::{
 };
 use segment_core::index::{Changed, FleetIndex, SeenSegment, Settings, Tombstone};
 use segment_core::report::{Report, Runs, State};
-use segment_core::segment::{HouseDefaults, parse};
+use segment_core::segment::HouseDefaults;
 use segment_core::sync::agent::{About, AgentSync, Output as AgentOutput, Stored};
 use segment_core::sync::frame::{AgentFrame, HubFrame, ReportBatch};
 use segment_core::sync::hub::{HubSync, Output as HubOutput};
+use segment_core::testing;
 use segment_core::testing::view;
 use segment_crds::Segment;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,20 +33,9 @@ pub(crate) fn uid(n: u8) -> Uid {
 
 /// A judged Segment as the reflector hands it on.
 pub(crate) fn seen(segment: &Segment, deleting: bool) -> SeenSegment {
-    let metadata = &segment.metadata;
     SeenSegment {
-        key: SegmentKey::new(
-            metadata.namespace.as_deref().unwrap(),
-            metadata.name.as_deref().unwrap(),
-        )
-        .unwrap(),
-        uid: metadata.uid.as_deref().unwrap().parse().unwrap(),
-        generation: metadata.generation.unwrap(),
-        created: None,
-        labels: BTreeMap::new(),
         deleting,
-        finalizer: true,
-        parsed: parse(segment).map(Arc::new),
+        ..testing::seen(segment)
     }
 }
 

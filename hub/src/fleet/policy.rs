@@ -96,11 +96,11 @@ mod tests {
     use super::*;
     use crate::fleet::{FleetEnds, SeenCluster, StreamEvent, fleet};
     use crate::metrics::FleetMetrics;
-    use segment_core::ids::{HubId, InstanceId, RootDigest, Uid};
+    use segment_core::ids::HubId;
     use segment_core::index::Settings;
     use segment_core::segment::HouseDefaults;
-    use segment_core::sync::frame::{Hello, PROTOCOL_VERSION};
-    use segment_core::testing::view;
+    use segment_core::sync::frame::Hello;
+    use segment_core::testing::{self, view};
     use tokio_util::sync::CancellationToken;
 
     const DIGEST: PolicyDigest = PolicyDigest([1; 16]);
@@ -117,18 +117,8 @@ mod tests {
 
     fn hello() -> Hello {
         Hello {
-            protocol: PROTOCOL_VERSION,
-            capabilities: Vec::new(),
-            fence: None,
-            watermark: None,
-            cluster_uid: Uid([1; 16]),
-            process: InstanceId([1; 16]),
-            entries: RootDigest([0; 16]),
-            reports: RootDigest([0; 16]),
-            store_known: true,
-            agent_version: String::new(),
-            kubernetes_version: String::new(),
             policy: Some(DIGEST),
+            ..testing::hello()
         }
     }
 

@@ -1,11 +1,10 @@
 //! Policies are shared, wanted until one answer has come, and forgotten with the last cluster.
 
 use super::*;
-use crate::ids::{HubId, InstanceId, RootDigest, Uid};
+use crate::ids::HubId;
 use crate::index::Settings;
 use crate::segment::HouseDefaults;
-use crate::sync::frame::{Hello, PROTOCOL_VERSION};
-use crate::testing::view;
+use crate::testing::{hello, view};
 use jiff::Timestamp;
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -29,21 +28,7 @@ fn index(clusters: u64) -> FleetIndex {
 }
 
 fn connect(index: &mut FleetIndex, i: u64, session: u64) {
-    let hello = Hello {
-        protocol: PROTOCOL_VERSION,
-        capabilities: Vec::new(),
-        fence: None,
-        watermark: None,
-        cluster_uid: Uid([1; 16]),
-        process: InstanceId([1; 16]),
-        entries: RootDigest([0; 16]),
-        reports: RootDigest([0; 16]),
-        store_known: true,
-        agent_version: String::new(),
-        kubernetes_version: String::new(),
-        policy: None,
-    };
-    index.connected(&name(i), session, &hello, None, NOW);
+    index.connected(&name(i), session, &hello(), None, NOW);
 }
 
 fn policy() -> Arc<Policy> {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use segment_core::ids::{ClusterName, SegmentKey};
 use segment_core::index::{FleetIndex, SeenSegment, Settings};
-use segment_core::segment::{HouseDefaults, parse};
+use segment_core::segment::HouseDefaults;
 use segment_core::testing;
 use segment_crds::conditions::condition;
 use segment_crds::{
@@ -18,7 +18,6 @@ use segment_crds::{
 };
 use segment_proto::v1::AssignmentState;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 const START: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -31,20 +30,9 @@ fn name(text: &str) -> ClusterName {
 }
 
 fn seen(segment: &Segment) -> SeenSegment {
-    let parsed = parse(segment).map(Arc::new);
     SeenSegment {
-        key: key(&format!(
-            "{}/{}",
-            segment.metadata.namespace.as_deref().unwrap(),
-            segment.metadata.name.as_deref().unwrap()
-        )),
-        uid: segment.metadata.uid.as_deref().unwrap().parse().unwrap(),
-        generation: 1,
         created: Some(START),
-        labels: std::collections::BTreeMap::new(),
-        deleting: false,
-        finalizer: true,
-        parsed,
+        ..testing::seen(segment)
     }
 }
 

@@ -10,7 +10,7 @@ use segment_core::ids::HubId;
 use segment_core::index::{FleetIndex, SeenSegment, Settings};
 use segment_core::plan::{Draft, Plan, Snapshot, plan};
 use segment_core::segment::HouseDefaults;
-use segment_core::testing::{label_selector, segment, view};
+use segment_core::testing::{label_selector, seen, segment, view};
 use segment_crds::{Override, Segment};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -118,14 +118,8 @@ fn fleet(standing: Option<&Segment>, now: Timestamp) -> Result<FleetIndex> {
             .context("the Segment that stands is refused")?;
         index.apply_segment(
             SeenSegment {
-                key: parsed.key.clone(),
-                uid: parsed.uid,
-                generation: parsed.generation,
-                created: None,
-                labels: BTreeMap::new(),
-                deleting: false,
-                finalizer: true,
                 parsed: Ok(parsed),
+                ..seen(segment)
             },
             now,
         );
