@@ -296,6 +296,10 @@ bytes_type!(
     PolicyDigest, 16, "policy digest"
 );
 bytes_type!(
+    /// Id of an ordered run (see `run_order.rs`): the same order sent again has the same.
+    RunId, 8, "run id"
+);
+bytes_type!(
     /// Random id of a process (hub instance or agent process).
     InstanceId, 16, "instance id"
 );
@@ -318,6 +322,15 @@ impl Digest {
     /// Digest of rendered bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha256_16(bytes))
+    }
+}
+
+impl RunId {
+    /// Id of what an order is about: first 8 bytes of its SHA-256.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut out = [0; 8];
+        out.copy_from_slice(&Sha256::digest(bytes)[..8]);
+        Self(out)
     }
 }
 

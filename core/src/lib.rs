@@ -31,6 +31,7 @@ pub mod report;
 pub mod reporter;
 pub mod revision;
 pub mod rollout;
+pub mod run_order;
 pub mod segment;
 pub mod selector;
 pub mod status;

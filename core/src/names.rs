@@ -42,6 +42,10 @@ pub const ANNOTATION_DIGEST: &str = "segment.grnry.io/digest";
 pub const ANNOTATION_HOLD_UNTIL: &str = "segment.grnry.io/hold-until";
 /// Annotation of a CronJob that is suspended for a proof run: `<job>/<until>`.
 pub const ANNOTATION_SUSPENDED_FOR: &str = "segment.grnry.io/suspended-for";
+/// Annotation of a Job that the hub ordered: id of the run.
+pub const ANNOTATION_RUN: &str = "segment.grnry.io/run";
+/// Annotation of a Job that the hub ordered: what for, `proof` or `manual`.
+pub const ANNOTATION_RUN_PURPOSE: &str = "segment.grnry.io/run-purpose";
 /// Annotation of a Segment that came by Granary's API: the labels it has there, as a JSON list of strings.
 pub const ANNOTATION_API_LABELS: &str = "segment.grnry.io/api-labels";
 /// Annotation of a Segment that came by Granary's API: its roles there, as JSON.

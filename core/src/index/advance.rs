@@ -22,6 +22,7 @@ impl FleetIndex {
             .map(|segment| segment.key.clone())
             .collect();
         self.dirty.extend(due);
+        self.expire_run_orders(now, &mut changed);
         changed.extend(self.settle(now));
         changed
     }

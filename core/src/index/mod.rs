@@ -17,6 +17,7 @@ mod desired;
 mod member;
 mod place;
 mod policy;
+mod run_orders;
 mod segment;
 mod stream;
 mod tombstone;
@@ -24,6 +25,7 @@ mod tombstone;
 pub use cluster::ClusterState;
 pub use member::{Leaving, Member, Released};
 pub use place::SeenSegment;
+pub use run_orders::{OrderedRun, OrderedRuns, RUNS_KEPT};
 pub use segment::{Good, SegmentState};
 pub use tombstone::Tombstone;
 
@@ -65,6 +67,8 @@ pub struct Changed {
     pub clusters: BTreeSet<ClusterName>,
     /// Tombstones that shrank (or are done, when no cluster is left in them).
     pub tombstones: BTreeSet<Uid>,
+    /// Clusters that have run orders to be sent: [`FleetIndex::open_run_orders`].
+    pub runs: BTreeSet<ClusterName>,
 }
 
 impl Changed {
@@ -76,6 +80,7 @@ impl Changed {
         self.segments.extend(other.segments);
         self.clusters.extend(other.clusters);
         self.tombstones.extend(other.tombstones);
+        self.runs.extend(other.runs);
     }
 
     /// True when nothing changed.
@@ -84,6 +89,7 @@ impl Changed {
             && self.segments.is_empty()
             && self.clusters.is_empty()
             && self.tombstones.is_empty()
+            && self.runs.is_empty()
     }
 
     fn desired(&mut self, cluster: &ClusterName, key: KeyHash) {
