@@ -151,6 +151,12 @@ fn not_ordered(cluster: &ClusterState, member: &Member) -> Option<Judged> {
             None,
         ));
     }
+    if let Some(words) = &member.proof_failed {
+        return Some(say(Verdict::Failing, "ProofFailed", words, None));
+    }
+    if let Some(words) = &member.gate_failed {
+        return Some(say(Verdict::Failing, "RunFailed", words, None));
+    }
     let (reason, message) = member.refused.as_ref()?;
     Some(say(Verdict::Failing, reason, message, None))
 }
@@ -193,7 +199,10 @@ fn on_its_way(
         return say(Verdict::Ready, "", "", since);
     }
     if let Some(released) = released {
-        let limit = index.settings().strategy.progress_deadline;
+        let limit = segment
+            .strategy
+            .progress_deadline
+            .unwrap_or(index.settings().progress_deadline);
         if now.duration_since(released.at) < limit {
             return say(
                 Verdict::Rolling,

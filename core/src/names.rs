@@ -101,6 +101,12 @@ pub const HUB_INTERMEDIATE_CA_SECRET: &str = "segment-hub-ca-intermediate";
 pub const HUB_ENROLMENT_SECRET: &str = "segment-hub-enrolment";
 /// Prefix of tombstone ConfigMaps; the Segment's uid follows.
 pub const TOMBSTONE_PREFIX: &str = "segment-tombstone-";
+/// Prefix of the ConfigMaps of what must last of a Segment's rollout and holds: `segment-operations-<segment hash>`.
+pub const OPERATIONS_PREFIX: &str = "segment-operations-";
+/// Annotation of a stored revision: the field manager that wrote the spec.
+pub const ANNOTATION_AUTHOR: &str = "segment.grnry.io/author";
+/// Annotation of a Segment, and of its stored revisions: why it was changed, as `kubectl rollout history` shows it.
+pub const ANNOTATION_CHANGE_CAUSE: &str = "kubernetes.io/change-cause";
 /// ConfigMap in [`KUBE_PUBLIC`] that says where the hub is.
 pub const HUB_INFO_CONFIG_MAP: &str = "segment-hub";
 /// Namespace readable by every authenticated user, as kubeadm's cluster-info uses it.

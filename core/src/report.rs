@@ -148,6 +148,22 @@ pub struct Report {
     pub runs: Runs,
 }
 
+/// A run in words: `Job x: BackoffLimitExceeded, exit 1: …`.
+pub fn run_words(run: &Run) -> String {
+    let mut words = format!("Job {}", run.job);
+    if !run.reason.is_empty() {
+        words.extend([": ", &run.reason]);
+    }
+    if let Some(code) = run.exit_code {
+        words.push_str(", exit ");
+        words.push_str(&code.to_string());
+    }
+    if !run.message.is_empty() {
+        words.extend([": ", &run.message]);
+    }
+    words
+}
+
 /// Cuts a message to [`MAX_MESSAGE_BYTES`] at a character's end.
 pub fn cut_message(message: &str) -> String {
     cut(message, MAX_MESSAGE_BYTES)

@@ -78,6 +78,20 @@ pub fn canonical_bytes(segment: &ParsedSegment, defaults: &HouseDefaults) -> Vec
     }))
 }
 
+/// A spec with all that renders taken from an earlier one: selector, strategy, modes and the rest stay.
+pub fn with_inputs_of(newest: &SegmentSpec, earlier: &SegmentSpec) -> SegmentSpec {
+    SegmentSpec {
+        cronjob: earlier.cronjob.clone(),
+        env: earlier.env.clone(),
+        env_from_secrets: earlier.env_from_secrets.clone(),
+        extra_env: earlier.extra_env.clone(),
+        image: earlier.image.clone(),
+        overrides: earlier.overrides.clone(),
+        target_namespace: earlier.target_namespace.clone(),
+        ..newest.clone()
+    }
+}
+
 /// What a `ControllerRevision` stores: all that is needed to render this revision again, and the whole spec to fall back
 /// to when a later one is invalid.
 pub fn revision_data(segment: &ParsedSegment, defaults: &HouseDefaults) -> Value {
@@ -242,6 +256,24 @@ mod tests {
         ] {
             assert_eq!(changed == base, same, "{name}");
         }
+    }
+
+    #[test]
+    fn what_renders_of_an_earlier_spec_gives_its_revision_again() {
+        let mut earlier = testing::segment("granary/demo");
+        earlier.spec.image.tag = Some("1".into());
+        earlier.spec.overrides = vec![segment_crds::Override::default()];
+        let mut newest = testing::segment("granary/demo");
+        newest.spec.paused = Some(true);
+        newest.spec.cluster_selector = Some(testing::label_selector(&[("a", "b")]));
+        let mut back = newest.clone();
+        back.spec = with_inputs_of(&newest.spec, &earlier.spec);
+        let defaults = HouseDefaults::default();
+        assert_eq!(
+            revision(&parse(&back).unwrap(), &defaults),
+            revision(&parse(&earlier).unwrap(), &defaults)
+        );
+        assert_eq!(back.spec.cluster_selector, newest.spec.cluster_selector);
     }
 
     #[test]

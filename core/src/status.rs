@@ -11,8 +11,8 @@ use crate::finding::{Code, Finding};
 use crate::ids::{ClusterName, SegmentKey};
 use crate::index::{ClusterState, FleetIndex, SegmentState};
 use crate::lint;
-use crate::report::{self, Run, State};
-use crate::rollout::Progress;
+use crate::report::{self, State, run_words};
+use crate::rollout::{Progress, rollout_story};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use segment_crds::conditions::{condition, remove_condition, set_condition};
@@ -105,7 +105,7 @@ fn fill(status: &mut SegmentStatus, segment: &SegmentState, sum: &Aggregate, now
     set(SegmentCondition::Ready, truth(story.is_ready), &story.ready);
     set(
         SegmentCondition::RolloutCompleted,
-        truth(segment.progress == Progress::Completed),
+        truth(segment.progress == Progress::Completed && !turned_back(segment)),
         &story.rollout,
     );
     set(
@@ -113,16 +113,19 @@ fn fill(status: &mut SegmentStatus, segment: &SegmentState, sum: &Aggregate, now
         story.runs_succeeding,
         &story.runs,
     );
-    let paused = if segment.is_paused() {
+    let by_user = segment.ops.rollout.paused.as_ref();
+    let is_paused = segment.is_paused() || by_user.is_some();
+    let paused = if let Some(by) = by_user {
+        (
+            Reason::Paused,
+            format!("the rollout is paused {}", by.words()),
+        )
+    } else if segment.is_paused() {
         (Reason::Paused, "nothing new goes out".to_owned())
     } else {
         (Reason::NotPaused, String::new())
     };
-    set(
-        SegmentCondition::Paused,
-        truth(segment.is_paused()),
-        &paused,
-    );
+    set(SegmentCondition::Paused, truth(is_paused), &paused);
     // Present only when True: the first of the two that a reader meets decides, so never both.
     if let Some(stalled) = &story.stalled {
         set(SegmentCondition::Stalled, ConditionStatus::True, stalled);
@@ -160,14 +163,15 @@ impl Story {
         let is_ready = !segment.is_refused()
             && !segment.deleting
             && segment.progress == Progress::Completed
+            && !turned_back(segment)
             && counts.failing == 0
             && counts.held == 0
             && counts.rolling == 0;
         let ready = ready_words(segment, sum);
         let stalled = if segment.is_refused() {
             Some((refusal(&segment.findings), findings(&segment.findings)))
-        } else if segment.progress == Progress::FailuresExceeded {
-            Some((Reason::FailuresExceeded, rollout.1.clone()))
+        } else if segment.progress == Progress::Halted || turned_back(segment) {
+            Some(rollout.clone())
         } else if !is_ready && counts.failing > 0 && counts.rolling == 0 {
             Some(ready.clone())
         } else {
@@ -204,19 +208,22 @@ fn updated_words(sum: &Aggregate) -> String {
     )
 }
 
+/// The newest spec is not what goes out.
+fn turned_back(segment: &SegmentState) -> bool {
+    segment
+        .good
+        .as_ref()
+        .is_some_and(|good| segment.ops.undo_of(good.revision).is_some())
+}
+
 fn rollout_words(segment: &SegmentState, sum: &Aggregate) -> (Reason, String) {
-    match segment.progress {
-        Progress::Completed => (Reason::Completed, String::new()),
-        Progress::Progressing => (Reason::Progressing, updated_words(sum)),
-        Progress::FailuresExceeded => (
-            Reason::Halted,
-            format!(
-                "{} clusters failed, nothing goes out until they are well or the Segment is changed; {}",
-                sum.counts.failing,
-                worst_words(sum)
-            ),
-        ),
-    }
+    let (reason, words) = rollout_story(segment);
+    let words = match (words.is_empty(), segment.progress) {
+        (true, Progress::Progressing) => updated_words(sum),
+        (false, Progress::Progressing) => format!("{}; {words}", updated_words(sum)),
+        _ => words,
+    };
+    (reason, words)
 }
 
 fn ready_words(segment: &SegmentState, sum: &Aggregate) -> (Reason, String) {
@@ -244,8 +251,10 @@ fn ready_words(segment: &SegmentState, sum: &Aggregate) -> (Reason, String) {
         (Reason::ClustersFailing, some(counts.failing, "fail"))
     } else if counts.held > 0 {
         (Reason::Held, some(counts.held, "are held"))
+    } else if turned_back(segment) {
+        rollout_words(segment, sum)
     } else if segment.progress != Progress::Completed || counts.rolling > 0 {
-        (Reason::RollingOut, updated_words(sum))
+        (Reason::RollingOut, rollout_words(segment, sum).1)
     } else if counts.stale > 0 {
         (
             Reason::ReadyButUnreachable,
@@ -281,22 +290,6 @@ fn runs(sum: &Aggregate) -> (ConditionStatus, (Reason, String)) {
             (Reason::NoRuns, "no run has ended yet".to_owned()),
         )
     }
-}
-
-/// A run in words: `Job x: BackoffLimitExceeded, exit 1: …`.
-pub fn run_words(run: &Run) -> String {
-    let mut words = format!("Job {}", run.job);
-    if !run.reason.is_empty() {
-        words.extend([": ", &run.reason]);
-    }
-    if let Some(code) = run.exit_code {
-        words.push_str(", exit ");
-        words.push_str(&code.to_string());
-    }
-    if !run.message.is_empty() {
-        words.extend([": ", &run.message]);
-    }
-    words
 }
 
 fn refusal(findings: &[Finding]) -> Reason {

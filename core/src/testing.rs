@@ -18,9 +18,11 @@ use segment_crds::{Cluster, Segment, SegmentSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod stored;
 #[cfg(any(test, feature = "testing"))]
 mod strategies;
 mod worst;
+pub use stored::StoredRollouts;
 #[cfg(any(test, feature = "testing"))]
 pub use strategies::{cluster_views, label_selectors, labels, segments, template_values};
 pub use worst::{Worst, worst};

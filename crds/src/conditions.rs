@@ -118,6 +118,16 @@ closed_enum! {
         Progressing,
         /// It stands still until a human says more.
         Halted,
+        /// It was ended by a human or by `onFailure: Abort`.
+        Aborted,
+        /// An earlier revision goes out instead.
+        RolledBack,
+        /// A wave is done and has to stay good for a while.
+        Soaking,
+        /// A human has to agree.
+        WaitingForApproval,
+        /// No window is open.
+        WaitingForWindow,
         // Segment: RunsSucceeding.
         /// The last runs succeeded.
         Succeeding,

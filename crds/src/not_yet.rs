@@ -3,7 +3,7 @@
 //! In: a spec. Out: the fields that ask for more than works. Law: a spec that uses defaults only asks for nothing more
 //! (test `defaults_are_supported`). Not: whether the spec is good.
 
-use crate::segment::{Adoption, Drift, OnScheduleChange, SegmentSpec};
+use crate::segment::{Adoption, Drift, SegmentSpec};
 
 impl SegmentSpec {
     /// Fields with values that are not supported yet, each with what to do: `Accepted=False`, reason `NotYet`.
@@ -21,18 +21,6 @@ impl SegmentSpec {
                 not_supported(self.drift().as_str(), Drift::Correct.as_str()),
             ));
         }
-        if self.on_schedule_change() != OnScheduleChange::Skip {
-            let value = self.on_schedule_change().as_str();
-            fields.push((
-                "spec.onScheduleChange",
-                not_supported(value, OnScheduleChange::Skip.as_str()),
-            ));
-        }
-        if self.rollout.is_some() {
-            let message = "a rollout strategy is not supported yet: remove spec.rollout; \
-                           changes then go out in one wave, 25 % of the clusters at a time";
-            fields.push(("spec.rollout", message.to_owned()));
-        }
         fields
     }
 }
@@ -45,7 +33,7 @@ fn not_supported(value: &str, works: &str) -> String {
 mod tests {
     use super::*;
     use crate::rollout::Rollout;
-    use crate::segment::{Removal, RemovalPolicy, RunningJobs};
+    use crate::segment::{OnScheduleChange, Removal, RemovalPolicy, RunningJobs};
 
     fn fields(spec: &SegmentSpec) -> Vec<&'static str> {
         spec.not_yet().into_iter().map(|(field, _)| field).collect()
@@ -61,7 +49,8 @@ mod tests {
         let spec = SegmentSpec {
             adoption: Some(Adoption::IfSame),
             drift: Some(Drift::Correct),
-            on_schedule_change: Some(OnScheduleChange::Skip),
+            on_schedule_change: Some(OnScheduleChange::RunOnce),
+            rollout: Some(Rollout::default()),
             paused: Some(true),
             removal: Some(Removal {
                 policy: Some(RemovalPolicy::Orphan),
@@ -100,18 +89,8 @@ mod tests {
         let all = SegmentSpec {
             adoption: Some(Adoption::Never),
             drift: Some(Drift::Report),
-            on_schedule_change: Some(OnScheduleChange::RunOnce),
-            rollout: Some(Rollout::default()),
             ..SegmentSpec::default()
         };
-        assert_eq!(
-            fields(&all),
-            [
-                "spec.adoption",
-                "spec.drift",
-                "spec.onScheduleChange",
-                "spec.rollout"
-            ]
-        );
+        assert_eq!(fields(&all), ["spec.adoption", "spec.drift"]);
     }
 }

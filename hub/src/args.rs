@@ -107,6 +107,9 @@ pub struct PeriodArgs {
     /// Time after its release in which a cluster must have confirmed a revision
     #[arg(long, env = "PROGRESS_DEADLINE", default_value = "10m", value_name = "TIME", value_parser = period)]
     pub progress_deadline: Duration,
+    /// Clusters that may be in change at once over all Segments, in percent of all clusters
+    #[arg(long, env = "MAX_CHANGING", default_value = "25", value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub max_changing: u8,
     /// How long an agent's certificate lives; renewed at half of it
     #[arg(long, env = "CERTIFICATE_LIFE", default_value = "24h", value_name = "TIME", value_parser = period)]
     pub certificate_life: Duration,

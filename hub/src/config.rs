@@ -4,7 +4,6 @@ use crate::args::{Args, PeriodArgs};
 use jiff::SignedDuration;
 use segment_core::finding::Finding;
 use segment_core::index::Settings;
-use segment_core::rollout::Strategy;
 use segment_core::segment::HouseDefaults;
 use segment_runtime::lease::LeaseTimes;
 use std::time::Duration;
@@ -87,6 +86,7 @@ impl Config {
             settle,
             stale_after,
             progress_deadline,
+            max_changing,
             certificate_life,
             drain_limit: _,
         } = args.periods;
@@ -122,10 +122,8 @@ impl Config {
             )?,
             defaults,
             settings: Settings {
-                strategy: Strategy {
-                    progress_deadline: signed("--progress-deadline", progress_deadline)?,
-                    ..Strategy::default()
-                },
+                progress_deadline: signed("--progress-deadline", progress_deadline)?,
+                max_changing_percent: max_changing.into(),
                 settle: signed("--settle", settle)?,
                 stale_after: signed("--stale-after", stale_after)?,
             },

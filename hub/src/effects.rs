@@ -4,14 +4,16 @@
 //! Law: a tombstone is durable before its finalizer goes and before its first order; every effect is repeated until it
 //! is done or no longer true. Not: status (`status_writer.rs`).
 
-use crate::fleet::{Event, Fleet, WatchedSegment};
+use crate::fleet::{Event, Fleet, OperationEvent, WatchedSegment};
+use crate::store::events::Events;
+use crate::store::operations::OperationsStore;
 use crate::store::tombstones::Tombstones;
 use crate::store::{CALL_LIMIT, finalizer, revisions};
 use crate::watch;
 use kube::{Api, Client};
 use segment_core::ids::{ClusterName, Revision, SegmentKey, Uid};
-use segment_core::index::Tombstone;
-use segment_core::revision::{revision_data, spec_from_revision_data};
+use segment_core::index::{News, Tombstone};
+use segment_core::revision::revision_data;
 use segment_core::segment::{HouseDefaults, ParsedSegment};
 use segment_runtime::audit::AuditResult;
 use segment_runtime::backoff::{self, Backoff};
@@ -59,7 +61,22 @@ pub enum Effect {
         parsed: Arc<ParsedSegment>,
         /// The revision.
         revision: Revision,
+        /// Who wrote it.
+        author: Option<String>,
+        /// Why.
+        cause: Option<String>,
     },
+    /// What must last of a Segment's rollout changed. What it is, is read from the index when its turn comes.
+    Operations(SegmentKey),
+    /// Earlier specs of a Segment are needed.
+    FindEarlier {
+        /// Which.
+        key: SegmentKey,
+        /// Its uid.
+        uid: Uid,
+    },
+    /// An Event.
+    Tell(News),
     /// A refused Segment without a good spec in memory: look for the last one.
     FindLastGood {
         /// Which.
@@ -88,6 +105,12 @@ pub struct Effects {
     pub fleet: Fleet,
     /// For revisions.
     pub defaults: HouseDefaults,
+    /// Where operations live.
+    pub operations: OperationsStore,
+    /// Events on Segments.
+    pub events: Events,
+    /// Operations are written one after the other: a late write must not bring an older one back.
+    pub one_operation: Arc<Mutex<()>>,
     /// Tombstones are written one after the other: a late write must not bring one back that is done.
     pub one_tombstone: Arc<Mutex<()>>,
 }
@@ -150,6 +173,13 @@ impl Effects {
                     self.tell(Event::LastGood(key.clone(), None)).await;
                     return;
                 }
+                // An Event is worth a try, no more: its Segment's namespace may be on its way out.
+                Effect::Tell(news) => {
+                    tracing::warn!(segment = %news.key, error = %with_causes(&error), "an Event was not written");
+                    return;
+                }
+                // The record must be stored: a namesake of it, or its deletion, is looked at again.
+                Effect::Operations(_) => {}
                 // A newer version is on its way to the reflector, which makes the effect anew; or it is gone.
                 _ if error.is_conflict() || error.is_not_found() => return,
                 _ => {}
@@ -194,7 +224,23 @@ impl Effects {
                     None => Ok(()),
                 }
             }
-            Effect::KeepRevision { parsed, revision } => {
+            Effect::Operations(key) => self.store_operations(key).await,
+            Effect::FindEarlier { key, uid } => {
+                let found = self.earlier(key, *uid).await?;
+                self.tell(Event::Operation(OperationEvent::Earlier(
+                    key.clone(),
+                    found,
+                )))
+                .await;
+                Ok(())
+            }
+            Effect::Tell(news) => self.events.publish(news).await,
+            Effect::KeepRevision {
+                parsed,
+                revision,
+                author,
+                cause,
+            } => {
                 revisions::keep(
                     &self.client,
                     &revisions::StoredRevision {
@@ -203,6 +249,9 @@ impl Effects {
                         generation: parsed.generation,
                         revision: *revision,
                         data: revision_data(parsed, &self.defaults),
+                        history: parsed.strategy.history,
+                        author: author.clone(),
+                        cause: cause.clone(),
                     },
                 )
                 .await
@@ -223,23 +272,47 @@ impl Effects {
         key: &SegmentKey,
         uid: Uid,
     ) -> Result<Option<ParsedSegment>, ApiError> {
-        for stored in revisions::list(&self.client, key, uid).await?.iter().rev() {
-            let Some(data) = &stored.data else { continue };
-            let parsed = spec_from_revision_data(&data.0)
-                .map_err(|error| error.to_string())
-                .and_then(|revision| {
-                    revision
-                        .parse(key.clone(), uid, stored.revision)
-                        .map_err(|findings| format!("{findings:?}"))
-                });
-            match parsed {
-                Ok(parsed) => return Ok(Some(parsed)),
-                Err(error) => {
-                    tracing::warn!(segment = %key, error, "a stored revision can't be used");
-                }
+        let stored = revisions::list(&self.client, key, uid).await?;
+        let mut readable = stored
+            .iter()
+            .rev()
+            .filter_map(|stored| revisions::read(stored, key, uid));
+        Ok(readable.next().map(|(_, parsed)| parsed))
+    }
+
+    /// Stores what must last of a Segment's rollout, as the index has it now.
+    async fn store_operations(&self, key: &SegmentKey) -> Result<(), ApiError> {
+        let _alone = self.one_operation.lock().await;
+        let newest = self
+            .fleet
+            .index()
+            .operations(key)
+            .map(|(operations, version)| (operations.clone(), version));
+        match &newest {
+            Some((operations, _)) if !operations.is_empty() => {
+                self.operations.write(operations).await?;
             }
+            _ => self.operations.delete(key).await?,
         }
-        Ok(None)
+        if let Some((_, version)) = newest {
+            let stored = OperationEvent::Stored(key.clone(), version);
+            self.tell(Event::Operation(stored)).await;
+        }
+        Ok(())
+    }
+
+    /// All stored specs that can be used, by their revision, oldest first.
+    async fn earlier(
+        &self,
+        key: &SegmentKey,
+        uid: Uid,
+    ) -> Result<Vec<(Revision, Arc<ParsedSegment>)>, ApiError> {
+        let stored = revisions::list(&self.client, key, uid).await?;
+        Ok(stored
+            .iter()
+            .filter_map(|stored| revisions::read(stored, key, uid))
+            .map(|(revision, parsed)| (revision, Arc::new(parsed)))
+            .collect())
     }
 
     /// Writes down what is owed, then lets the Segment go. Its status may be written meanwhile, so the finalizer is taken

@@ -5,16 +5,20 @@
 //! Law: nothing is published before every reflector has its initial list; only this task writes the index.
 //! Not: decisions (`core::index`).
 
+mod operations;
 mod policy;
 
+pub use operations::{Commands, OperationEvent};
 pub use policy::PolicyEvent;
 
 use crate::effects::Effect;
 use crate::metrics::FleetMetrics;
+use operations::Waiting;
 use segment_core::assignment::{Desired, Holdings};
 use segment_core::ids::{ClusterName, KeyHash, SegmentKey, Uid};
 use segment_core::index::{Changed, FleetIndex, SeenSegment, Tombstone};
 use segment_core::placement::ClusterView;
+use segment_core::rollout::Operations;
 use segment_core::segment::ParsedSegment;
 use segment_core::sync::frame::{Ack, AgentHealth, Hello, ReportBatch};
 use segment_core::sync::hub::Remembered;
@@ -58,6 +62,10 @@ pub struct WatchedSegment {
     pub finalizers: Vec<String>,
     /// Its status as it stands.
     pub status: Option<SegmentStatus>,
+    /// Who wrote its spec, as far as the API server says: a field manager.
+    pub author: Option<String>,
+    /// Why, in the author's words.
+    pub cause: Option<String>,
 }
 
 /// What happens to the fleet.
@@ -77,6 +85,8 @@ pub enum Event {
     Clusters(Vec<SeenCluster>),
     /// The last good spec of a refused Segment was looked for, and found or not.
     LastGood(SegmentKey, Option<Arc<ParsedSegment>>),
+    /// About rollouts and holds.
+    Operation(OperationEvent),
     /// A tombstone is durable.
     Buried(Tombstone),
     /// A tombstone's object is gone.
@@ -236,6 +246,8 @@ pub struct FleetTask {
     ticked: jiff::Timestamp,
     /// Removals being verified.
     verifying: BTreeSet<(SegmentKey, ClusterName)>,
+    /// Users who wait until what they commanded is stored, with its version.
+    commanded: Vec<Waiting>,
 }
 
 /// Ends of the fleet task that others hold.
@@ -255,8 +267,12 @@ pub struct FleetEnds {
 pub fn fleet(
     mut index: FleetIndex,
     tombstones: Vec<Tombstone>,
+    operations: Vec<Operations>,
     metrics: FleetMetrics,
 ) -> (FleetTask, FleetEnds) {
+    for operations in operations {
+        index.restore_operations(operations);
+    }
     for tombstone in tombstones {
         index.apply_tombstone(tombstone);
     }
@@ -283,6 +299,7 @@ pub fn fleet(
         pending: VecDeque::new(),
         ticked: jiff::Timestamp::now(),
         verifying: BTreeSet::new(),
+        commanded: Vec::new(),
     };
     let ends = FleetEnds {
         fleet: Fleet {
@@ -418,56 +435,14 @@ impl FleetTask {
                 notes.push(StatusNote::Segment(key.clone(), None));
                 index.delete_segment(&key, uid)
             }
-            Event::Segments(all) => {
-                let gone: Vec<_> = index
-                    .segments()
-                    .values()
-                    .filter(|old| !all.iter().any(|new| new.seen.key == old.key))
-                    .map(|old| (old.key.clone(), old.uid))
-                    .collect();
-                let mut changed = Changed::default();
-                for (key, uid) in gone {
-                    notes.push(StatusNote::Segment(key.clone(), None));
-                    changed.extend(index.delete_segment(&key, uid));
-                }
-                for watched in all {
-                    changed.extend(self.segment(index, watched, now, notes, effects));
-                }
-                self.segments_listed = true;
-                self.list_done(index);
-                changed
-            }
+            Event::Segments(all) => self.all_segments(index, all, now, notes, effects),
             Event::Cluster(seen) => Self::cluster(index, *seen, now, notes),
             Event::ClusterGone(name) => {
                 notes.push(StatusNote::Cluster(name.clone(), None));
                 self.streams.remove(&name);
                 index.delete_cluster(&name)
             }
-            Event::Clusters(all) => {
-                let gone: Vec<_> = index
-                    .clusters()
-                    .keys()
-                    .filter(|old| !all.iter().any(|new| new.view.name == **old))
-                    .cloned()
-                    .collect();
-                let mut changed = Changed::default();
-                for name in gone {
-                    notes.push(StatusNote::Cluster(name.clone(), None));
-                    self.streams.remove(&name);
-                    changed.extend(index.delete_cluster(&name));
-                }
-                for seen in all {
-                    changed.extend(Self::cluster(index, seen, now, notes));
-                }
-                // Clusters that went while this hub was away are owed nothing.
-                changed.extend(index.prune_tombstones());
-                self.clusters_listed = true;
-                for event in std::mem::take(&mut self.early) {
-                    changed.extend(self.take(index, event, now, notes, effects));
-                }
-                self.list_done(index);
-                changed
-            }
+            Event::Clusters(all) => self.all_clusters(index, all, now, notes, effects),
             Event::LastGood(key, parsed) => {
                 self.finding.remove(&key);
                 let changed = parsed
@@ -476,6 +451,7 @@ impl FleetTask {
                 self.list_done(index);
                 changed
             }
+            Event::Operation(event) => self.operation(index, event, now),
             Event::Buried(tombstone) => {
                 self.burying.remove(&tombstone.uid);
                 let mut changed = index.apply_tombstone(tombstone);
@@ -490,12 +466,13 @@ impl FleetTask {
                 Changed::default()
             }
             Event::Verified(segment, cluster) => {
-                self.verifying.remove(&(segment.clone(), cluster.clone()));
-                index.verify_leaving(&segment, &cluster)
+                let changed = index.verify_leaving(&segment, &cluster);
+                self.verifying.remove(&(segment, cluster));
+                changed
             }
             Event::Remember(cluster, reply) => {
                 // The session may have gone meanwhile.
-                let _gone = reply.send(index.remembered(&cluster));
+                let _gone = reply.send(index.remembered(&cluster, now));
                 Changed::default()
             }
             Event::Policy(event) => {
@@ -508,6 +485,68 @@ impl FleetTask {
                 what,
             } => self.stream(index, &cluster, session, what, now),
         }
+    }
+
+    /// After a list: Segments that are not in it are gone.
+    fn all_segments(
+        &mut self,
+        index: &mut FleetIndex,
+        all: Vec<WatchedSegment>,
+        now: jiff::Timestamp,
+        notes: &mut Vec<StatusNote>,
+        effects: &mut Vec<Effect>,
+    ) -> Changed {
+        let gone: Vec<_> = index
+            .segments()
+            .values()
+            .filter(|old| !all.iter().any(|new| new.seen.key == old.key))
+            .map(|old| (old.key.clone(), old.uid))
+            .collect();
+        let mut changed = Changed::default();
+        for (key, uid) in gone {
+            notes.push(StatusNote::Segment(key.clone(), None));
+            changed.extend(index.delete_segment(&key, uid));
+        }
+        for watched in all {
+            changed.extend(self.segment(index, watched, now, notes, effects));
+        }
+        self.segments_listed = true;
+        self.list_done(index);
+        changed
+    }
+
+    /// After a list: Clusters that are not in it are gone.
+    fn all_clusters(
+        &mut self,
+        index: &mut FleetIndex,
+        all: Vec<SeenCluster>,
+        now: jiff::Timestamp,
+        notes: &mut Vec<StatusNote>,
+        effects: &mut Vec<Effect>,
+    ) -> Changed {
+        let gone: Vec<_> = index
+            .clusters()
+            .keys()
+            .filter(|old| !all.iter().any(|new| new.view.name == **old))
+            .cloned()
+            .collect();
+        let mut changed = Changed::default();
+        for name in gone {
+            notes.push(StatusNote::Cluster(name.clone(), None));
+            self.streams.remove(&name);
+            changed.extend(index.delete_cluster(&name));
+        }
+        for seen in all {
+            changed.extend(Self::cluster(index, seen, now, notes));
+        }
+        // Clusters that went while this hub was away are owed nothing.
+        changed.extend(index.prune_tombstones());
+        self.clusters_listed = true;
+        for event in std::mem::take(&mut self.early) {
+            changed.extend(self.take(index, event, now, notes, effects));
+        }
+        self.list_done(index);
+        changed
     }
 
     fn segment(
@@ -569,11 +608,17 @@ impl FleetTask {
         let after = index
             .segments()
             .get(&key)
-            .and_then(segment_core::index::SegmentState::revision);
+            .and_then(|segment| segment.good.as_ref())
+            .map(|good| good.revision);
         match (parsed, after) {
             // Each accepted generation, and not only each revision: the last good spec stands whole, selector included.
             (Some(parsed), Some(revision)) if before != Some((revision, parsed.generation)) => {
-                effects.push(Effect::KeepRevision { parsed, revision });
+                effects.push(Effect::KeepRevision {
+                    parsed,
+                    revision,
+                    author: watched.author,
+                    cause: watched.cause,
+                });
             }
             (None, None) if refused && self.finding.insert(key.clone()) => {
                 effects.push(Effect::FindLastGood { key, uid });
@@ -683,6 +728,7 @@ impl FleetTask {
                 effects.push(Effect::Tombstone(tombstone.uid));
             }
         }
+        operations::publish(index, changed, effects);
         self.version.send_if_modified(|version| {
             let risen = *version != index.version();
             *version = index.version();

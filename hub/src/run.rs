@@ -18,6 +18,8 @@ use crate::metrics::{AgentsMetrics, FleetMetrics, StatusMetrics, WebhookMetrics}
 use crate::status_writer::StatusWriter;
 use crate::store::ca::{HubSecrets, load_or_create};
 use crate::store::enrolment::EnrolmentStore;
+use crate::store::events::Events;
+use crate::store::operations::OperationsStore;
 use crate::store::secret::StoredSecret;
 use crate::store::tombstones::Tombstones;
 use crate::store::{identity, info};
@@ -276,19 +278,27 @@ async fn start_fleet(
         .list()
         .await
         .context("tombstones can't be listed")?;
+    let operations = OperationsStore::new(client.clone(), &config.args.listen.namespace);
+    let recorded = operations
+        .list()
+        .await
+        .context("records of operations can't be listed")?;
     let index = FleetIndex::new(
         hub.clone(),
         config.defaults.clone(),
         config.settings,
         Timestamp::now(),
     );
-    let (task, mut ends) = fleet(index, buried, fleet_metrics);
+    let (task, mut ends) = fleet(index, buried, recorded, fleet_metrics);
     tasks.spawn("fleet", task.run(tasks.shutdown_token()));
     let effects = Effects {
         client: client.clone(),
         tombstones,
         fleet: ends.fleet.clone(),
         defaults: config.defaults.clone(),
+        operations,
+        events: Events::new(client.clone(), &config.args.listen.pod_name),
+        one_operation: Arc::default(),
         one_tombstone: Arc::default(),
     };
     tasks.spawn(

@@ -9,13 +9,16 @@ use crate::judged::Judged;
 use crate::read;
 use futures::{Stream, StreamExt};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::core::{ApiResource, DynamicObject};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use segment_core::ids::{ClusterName, SegmentKey, Uid};
 use segment_core::index::SeenSegment;
-use segment_core::names::FINALIZER;
+use segment_core::names::{ANNOTATION_CHANGE_CAUSE, FINALIZER, MANAGER_HUB, MANAGER_HUB_STATUS};
 use segment_core::placement::ClusterView;
+use segment_core::report::cut;
+use segment_core::rollout::MAX_REASON_BYTES;
 use segment_core::segment::HouseDefaults;
 use segment_crds::{Cluster, Segment};
 use std::time::Duration;
@@ -178,6 +181,12 @@ fn watched(object: &DynamicObject, judged: &mut Judged) -> Option<WatchedSegment
         }
         Err(finding) => (Err(vec![finding]), None),
     };
+    let author = author(metadata.managed_fields.as_deref().unwrap_or_default());
+    let cause = metadata
+        .annotations
+        .as_ref()
+        .and_then(|annotations| annotations.get(ANNOTATION_CHANGE_CAUSE))
+        .map(|cause| cut(cause, MAX_REASON_BYTES));
     let finalizers = metadata.finalizers.unwrap_or_default();
     Some(WatchedSegment {
         seen: SeenSegment {
@@ -193,7 +202,30 @@ fn watched(object: &DynamicObject, judged: &mut Judged) -> Option<WatchedSegment
         resource_version: metadata.resource_version.unwrap_or_default(),
         finalizers,
         status,
+        author,
+        cause,
     })
+}
+
+/// Who wrote the spec last: the API server knows a field manager, not a user.
+fn author(managed: &[ManagedFieldsEntry]) -> Option<String> {
+    managed
+        .iter()
+        .filter(|entry| {
+            let ours = [MANAGER_HUB, MANAGER_HUB_STATUS];
+            entry.subresource.as_deref().unwrap_or_default().is_empty()
+                && entry
+                    .manager
+                    .as_deref()
+                    .is_some_and(|name| !ours.contains(&name))
+                && entry
+                    .fields_v1
+                    .as_ref()
+                    .is_some_and(|fields| !fields.0["f:spec"].is_null())
+        })
+        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
+        .and_then(|entry| entry.manager.clone())
+        .map(|manager| cut(&manager, MAX_REASON_BYTES))
 }
 
 /// Reads a Cluster; `None` (and a line in the log) where it can't be, and then what was known of it stands.

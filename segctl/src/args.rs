@@ -2,6 +2,13 @@
 //!
 //! In: what was typed. Out: values. Law: flags that kubectl has mean what they mean there. Not: what a command does.
 
+mod operate;
+
+pub(crate) use operate::{
+    ApproveArgs, HoldArgs, HoldUntilArgs, OperateArgs, RolloutCommand, RolloutHistoryArgs,
+    RolloutStatusArgs, RolloutWatchArgs, UndoArgs,
+};
+
 use crate::exit::EXIT_CODES;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -108,6 +115,23 @@ pub(crate) enum Command {
     ///
     /// Without a name, all variables.
     Explain(ExplainArgs),
+    /// How a revision goes out: status, history, and what to do about it
+    Rollout {
+        #[command(subcommand)]
+        command: RolloutCommand,
+    },
+    /// Stop the schedules of Segments on all their clusters; without a name, list what is held
+    ///
+    /// Running Jobs go on. Clusters that have not confirmed are listed. Exit code 1 while some have not.
+    ///
+    ///   segctl hold granary/visits --until 4h --reason "database maintenance"
+    ///   segctl hold -l team=data --reason "incident 4711"
+    #[command(verbatim_doc_comment)]
+    Hold(HoldUntilArgs),
+    /// Let held schedules go on; no run of the meantime is started
+    ///
+    /// Where a Segment says onScheduleChange: RunOnce, clusters go on one after the other over ten minutes.
+    Release(HoldArgs),
     /// What clusters hold that no Segment here asks for
     Orphans(OrphansArgs),
     /// Join clusters, list them
@@ -732,7 +756,7 @@ pub(crate) struct VersionArgs {
 }
 
 /// `30s`, `2m`, `1h30m`, `500ms`; a bare number is seconds; 0 is no limit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if let Ok(seconds) = text.parse::<u64>() {
         return Ok(Duration::from_secs(seconds));
     }

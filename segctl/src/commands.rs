@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod forecast;
 mod get;
+mod hold;
 mod hub;
 mod import;
 mod lint;
@@ -17,6 +18,7 @@ mod names;
 mod orphans;
 mod plan;
 mod render;
+mod rollout;
 mod status;
 mod token;
 mod version;
@@ -54,6 +56,9 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Forecast(forecast) => forecast::run(&Hub::find(&globals).await?, forecast).await,
         Command::Render(render) => render::run(&globals, render).await,
         Command::Explain(explain) => explain::run(&globals, explain).await,
+        Command::Rollout { command } => rollout::run(&Hub::find(&globals).await?, command).await,
+        Command::Hold(hold) => hold::hold(&Hub::find(&globals).await?, hold).await,
+        Command::Release(release) => hold::release(&Hub::find(&globals).await?, release).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,

@@ -11,6 +11,7 @@ pub(crate) mod findings;
 pub(crate) mod forecast;
 pub(crate) mod machine;
 pub(crate) mod plan;
+pub(crate) mod rollout;
 pub(crate) mod rows;
 pub(crate) mod table;
 

@@ -25,7 +25,7 @@ use crate::tools::Printed;
 use crate::{install, paths, segments, wait};
 
 /// Spokes that all tests share.
-const SPOKES: usize = 3;
+const SPOKES: usize = 5;
 
 /// A cluster of a stage: what its name ends with, and its labels.
 pub type Wanted<'a> = (&'a str, &'a [(&'a str, &'a str)]);
@@ -278,7 +278,7 @@ impl Stage {
     }
 
     /// Fails when the hub has died unasked.
-    fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         if self.hub.process.pid().is_ok() {
             self.hub.process.check()
         } else {

@@ -1,14 +1,20 @@
-//! The rollout's step: who may have the newest revision now, and what is rendered for them.
+//! The rollout's step: who may have the revision that goes out now, and what is rendered for them.
 
-use super::{Changed, FleetIndex, Member, Released, SegmentState};
-use crate::assignment::{Assignment, Controls, Entry, OrderNumber, Rendered};
+use super::standing::proof_id;
+use super::{Changed, FleetIndex, Good, Member, News, Released, SegmentState};
+use crate::assignment::{Assignment, Controls, Entry, Hold, OrderNumber, Rendered};
 use crate::finding::{Code, Finding};
 use crate::ids::{ClusterName, SegmentKey};
 use crate::placement::ClusterView;
 use crate::render::{render, render_key};
-use crate::rollout::{self, Standing, rollout};
+use crate::report;
+use crate::rollout::{
+    self, By, Decision, Exceeded, Facts, Halt, MAX_REASON_BYTES, Standing, rollout,
+};
+use crate::run_order::{RunOrder, RunPurpose};
 use crate::segment::HouseDefaults;
 use jiff::Timestamp;
+use segment_crds::rollout::OnFailure;
 use std::sync::Arc;
 
 impl FleetIndex {
@@ -23,6 +29,9 @@ impl FleetIndex {
             .collect();
         self.dirty.extend(due);
         self.expire_run_orders(now, &mut changed);
+        if self.cap_left() > 0 {
+            self.wake_capped();
+        }
         changed.extend(self.settle(now));
         changed
     }
@@ -49,24 +58,118 @@ impl FleetIndex {
         }) else {
             return;
         };
+        if let Some(segment) = self.segments.get_mut(key)
+            && segment.hold_ends.is_some_and(|ends| ends <= now)
+        {
+            // The hold is over: entries are made without it.
+            segment.hold_ends = None;
+            segment.forget_entries();
+        }
         let mut members = Vec::with_capacity(names.len());
         for (i, name) in names.iter().enumerate() {
-            let standing = self.standing(key, name, now, changed);
-            let failed_before = self
-                .segments
-                .get(key)
-                .and_then(|s| s.members.get(name))
-                .is_some_and(|m| m.failed_before);
-            members.push(rollout::Member {
-                cluster: i,
-                standing,
-                failed_before,
-            });
+            members.push(self.member_of(key, i, name, now, changed));
         }
-        let decision = rollout(&members, &self.settings.strategy, now);
+        let cap = self.cap_left();
+        let deadline = self.deadline(key);
+        let Some(segment) = self.segments.get(key) else {
+            return;
+        };
+        if segment.target().is_none() {
+            self.seek_and_store(key, changed);
+            return;
+        }
+        let decision = rollout(
+            &members,
+            &Facts {
+                strategy: &segment.strategy,
+                progress: &segment.ops.rollout,
+                stored: segment.is_stored(),
+                completed: segment.has_completed(),
+                paused: segment.is_paused(),
+                cap,
+                deadline,
+                now,
+            },
+        );
+        self.let_go(key, &names, &members, &decision, now, changed);
+        self.note_changing(key, &names, &decision);
+        self.record(key, &names, &decision, now, changed);
+        self.carry_joined(key, &names, &members, now, changed);
+        self.seek_and_store(key, changed);
         let unheard = members
             .iter()
             .any(|member| member.standing == Standing::Unheard);
+        // The window after a start in which the unheard count as in change ends by time alone.
+        let window = unheard
+            .then(|| self.started.checked_add(self.settings.stale_after).ok())
+            .flatten();
+        let version = self.bump();
+        if decision.capped {
+            self.capped.insert(key.clone());
+        }
+        let Some(segment) = self.segments.get_mut(key) else {
+            return;
+        };
+        let held_until = segment.ops.held(now).and_then(|hold| hold.until);
+        segment.hold_ends = held_until;
+        segment.look_again = [decision.look_again, window, held_until]
+            .into_iter()
+            .flatten()
+            .min();
+        if segment.progress != decision.progress || segment.waves != decision.waves {
+            segment.progress = decision.progress;
+            segment.waves = decision.waves;
+            segment.version = version;
+        }
+        changed.segments.insert(key.clone());
+    }
+
+    /// One member as the rollout sees it.
+    fn member_of(
+        &mut self,
+        key: &SegmentKey,
+        i: usize,
+        name: &ClusterName,
+        now: Timestamp,
+        changed: &mut Changed,
+    ) -> rollout::Member<usize> {
+        let (standing, proven) = self.standing(key, name, now, changed);
+        let segment = self.segments.get(key);
+        let member = segment.and_then(|segment| segment.members.get(name));
+        let cluster = self.clusters.get(name);
+        let opening = match segment {
+            Some(segment) if !segment.has_completed() => segment.strategy.opening(
+                cluster.and_then(|cluster| cluster.view.time_zone.as_deref()),
+                now,
+            ),
+            _ => rollout::Opening::Open,
+        };
+        let others = cluster.map_or(0, |cluster| cluster.changing)
+            - u32::from(member.is_some_and(|member| member.in_change));
+        rollout::Member {
+            cluster: i,
+            standing,
+            wave: match (segment, cluster) {
+                (Some(segment), Some(cluster)) => segment.strategy.wave_of(&cluster.view.labels),
+                _ => 0,
+            },
+            proven,
+            failed_before: member.is_some_and(|member| member.failed_before),
+            opening,
+            counted: others > 0,
+        }
+    }
+
+    /// Releases, and orders proofs.
+    fn let_go(
+        &mut self,
+        key: &SegmentKey,
+        names: &[ClusterName],
+        members: &[rollout::Member<usize>],
+        decision: &Decision<usize>,
+        now: Timestamp,
+        changed: &mut Changed,
+    ) {
         let version = self.bump();
         let Some(segment) = self.segments.get_mut(key) else {
             return;
@@ -74,113 +177,242 @@ impl FleetIndex {
         let Some(revision) = segment.revision() else {
             return;
         };
-        for i in decision.release {
-            if let Some(member) = segment.members.get_mut(&names[i]) {
+        let begins = !decision.release.is_empty()
+            && members.iter().all(|member| {
+                matches!(
+                    member.standing,
+                    Standing::Waiting | Standing::Away | Standing::Withheld
+                )
+            });
+        if begins && !segment.has_completed() {
+            changed.news.push(News {
+                key: key.clone(),
+                uid: segment.uid,
+                reason: "RolloutStarted",
+                about: revision.short(),
+                message: format!(
+                    "revision {} goes out to {} clusters",
+                    revision.short(),
+                    names.len()
+                ),
+                warning: false,
+            });
+        }
+        for i in &decision.release {
+            if let Some(member) = segment.members.get_mut(&names[*i]) {
                 member.released = Some(Released { revision, at: now });
                 member.ordered = true;
+                member.joined = false;
                 member.refused = None;
                 member.version = version;
-                changed.desired(&names[i], key.hash());
+                changed.desired(&names[*i], key.hash());
             }
         }
-        // The window after a start in which the unheard count as in change ends by time alone.
-        let window = unheard
-            .then(|| self.started.checked_add(self.settings.stale_after).ok())
-            .flatten();
-        segment.look_again = [decision.look_again, window].into_iter().flatten().min();
-        if segment.progress != decision.progress {
-            segment.progress = decision.progress;
-            segment.version = version;
+        let orders: Vec<(ClusterName, RunOrder)> = decision
+            .prove
+            .iter()
+            .filter_map(|i| Some((names[*i].clone(), proof_of(segment, &names[*i], now)?)))
+            .collect();
+        for (name, order) in orders {
+            changed.extend(self.order_run(&name, order, now));
         }
-        changed.segments.insert(key.clone());
     }
 
-    /// Where one selected cluster stands; makes its entry on the way.
-    fn standing(
+    /// Counts who is in change, for the fleet-wide cap.
+    fn note_changing(
+        &mut self,
+        key: &SegmentKey,
+        names: &[ClusterName],
+        decision: &Decision<usize>,
+    ) {
+        for (name, changes) in names.iter().zip(&decision.changing) {
+            self.set_changing(key, name, *changes);
+        }
+    }
+
+    /// Puts on record what must last.
+    fn record(
+        &mut self,
+        key: &SegmentKey,
+        names: &[ClusterName],
+        decision: &Decision<usize>,
+        now: Timestamp,
+        changed: &mut Changed,
+    ) {
+        let defaults = self.defaults.clone();
+        let Some(segment) = self.segments.get_mut(key) else {
+            return;
+        };
+        let Some(revision) = segment.revision() else {
+            return;
+        };
+        let uid = segment.uid;
+        let mut tell = |reason, about: &str, message, warning| {
+            changed.news.push(News {
+                key: key.clone(),
+                uid,
+                reason,
+                about: about.to_owned(),
+                message,
+                warning,
+            });
+        };
+        if let Some(wave) = &decision.done {
+            segment.ops.rollout.done.insert(wave.clone(), now);
+            segment.ops_version += 1;
+            tell(
+                "WaveDone",
+                wave,
+                format!("wave {wave} has revision {}", revision.short()),
+                false,
+            );
+        }
+        if decision.completes {
+            segment.ops.completed = Some(revision);
+            segment.ops_version += 1;
+            tell(
+                "RolloutCompleted",
+                &revision.short(),
+                format!(
+                    "every cluster that can be reached has revision {}",
+                    revision.short()
+                ),
+                false,
+            );
+        }
+        let Some(exceeded) = decision
+            .exceeded
+            .as_ref()
+            .filter(|_| segment.ops.rollout.halted.is_none())
+        else {
+            return;
+        };
+        let cause = cause(segment, exceeded, &names[exceeded.example]);
+        segment.ops_version += 1;
+        let back = segment.ops.completed.filter(|completed| {
+            segment.strategy.on_failure == OnFailure::Rollback && *completed != revision
+        });
+        let by = By {
+            at: now,
+            ..By::default()
+        };
+        let newest = segment.good.as_ref().map(|good| good.revision);
+        if let (Some(to), Some(newest)) = (back, newest) {
+            tell(
+                "RolledBack",
+                &to.short(),
+                format!("back to revision {}: {cause}", to.short()),
+                true,
+            );
+            segment.ops.go_back(newest, to, by, cause);
+            segment.retarget(&defaults, now);
+            segment.forget_entries();
+            self.dirty.insert(key.clone());
+            return;
+        }
+        tell("RolloutHalted", &revision.short(), cause.clone(), true);
+        let kind = match segment.strategy.on_failure {
+            OnFailure::Abort => OnFailure::Abort,
+            OnFailure::Pause | OnFailure::Rollback => OnFailure::Pause,
+        };
+        segment.ops.rollout.halted = Some(Halt { kind, cause, by });
+    }
+
+    /// A cluster that holds nothing and has to wait for its turn gets the last revision that was complete, at once.
+    fn carry_joined(
+        &mut self,
+        key: &SegmentKey,
+        names: &[ClusterName],
+        members: &[rollout::Member<usize>],
+        now: Timestamp,
+        changed: &mut Changed,
+    ) {
+        for (i, name) in names.iter().enumerate() {
+            let Some(segment) = self.segments.get(key) else {
+                return;
+            };
+            let Some(member) = segment.members.get(name) else {
+                continue;
+            };
+            let target = segment.revision();
+            let released = member
+                .released
+                .is_some_and(|released| Some(released.revision) == target);
+            if released {
+                continue;
+            }
+            let waits = matches!(
+                members[i].standing,
+                Standing::Waiting | Standing::Proving(_) | Standing::Failed
+            );
+            let joins = (member.joined || member.held.is_none() && waits && !segment.is_paused())
+                && segment.ops.completed != target;
+            let wanted = match (&member.held, joins) {
+                (Some(held), _) if held.uid == segment.uid => Some(held.revision),
+                (None, true) => segment.ops.completed,
+                _ => None,
+            }
+            .filter(|wanted| Some(*wanted) != target);
+            let joins = joins && member.held.is_none();
+            let made = wanted.and_then(|wanted| self.older_entry(key, name, wanted, now));
+            let Some(member) = self
+                .segments
+                .get_mut(key)
+                .and_then(|segment| segment.members.get_mut(name))
+            else {
+                continue;
+            };
+            let before = member.older.as_ref().map(|entry| entry.id());
+            let after = made.as_ref().map(|entry| entry.id());
+            if joins && made.is_some() {
+                member.joined = true;
+                member.ordered = true;
+            }
+            member.older = made;
+            if before != after {
+                changed.desired(name, key.hash());
+            }
+        }
+    }
+
+    fn older_entry(
         &mut self,
         key: &SegmentKey,
         name: &ClusterName,
+        wanted: crate::ids::Revision,
         now: Timestamp,
-        changed: &mut Changed,
-    ) -> Standing {
-        let made = self.newest_entry(key, name);
-        let version = self.version + 1;
-        let (Some(segment), Some(cluster)) = (self.segments.get_mut(key), self.clusters.get(name))
-        else {
-            return Standing::Withheld;
-        };
-        let revision = segment.revision();
-        let paused =
-            segment.deleting || !segment.finalizer || segment.is_paused() || cluster.view.paused;
-        let Some(member) = segment.members.get_mut(name) else {
-            return Standing::Withheld;
-        };
-        let entry = match made {
-            Ok(Some(entry)) => entry,
-            Ok(None) => return Standing::Withheld,
-            Err(findings) => {
-                if member.findings != findings {
-                    member.findings = findings;
-                    member.version = version;
-                }
-                return Standing::Withheld;
-            }
-        };
-        if !member.findings.is_empty() {
-            member.findings.clear();
-            member.version = version;
-        }
-        let expected = entry.id();
-        // An inventory first feeds the rollout: what holds the newest revision counts as released.
-        if member
-            .released
-            .is_none_or(|released| Some(released.revision) != revision)
+    ) -> Option<Arc<Entry>> {
+        let cluster = self.clusters.get(name)?;
+        let segment = self.segments.get_mut(key)?;
+        if let Some(made) = segment
+            .members
+            .get(name)
+            .and_then(|member| member.older.as_ref())
+            .filter(|made| made.assignment.revision == wanted)
         {
-            member.released = member
-                .held
-                .filter(|held| held.uid == expected.uid && Some(held.revision) == revision)
-                .map(|held| Released {
-                    revision: held.revision,
-                    at: now,
-                });
+            return Some(Arc::clone(made));
         }
-        let before = member.expected.replace(expected);
-        if before != Some(expected) {
-            // Labels of the cluster, or modes, changed what it shall hold: under the released revision, at once.
-            if before.is_some()
-                && let Some(released) = &mut member.released
-                && member.held != Some(expected)
-            {
-                released.at = now;
-            }
-            member.version = version;
-            changed.desired(name, expected.key);
+        let good = segment.earlier(wanted, &self.defaults)?;
+        let rendered = rendered(segment, &good, &cluster.view, &self.defaults).ok()?;
+        Some(entry_of(segment, name, &good, rendered, now))
+    }
+
+    /// Hands out what is to be looked up and to be stored.
+    fn seek_and_store(&mut self, key: &SegmentKey, changed: &mut Changed) {
+        let Some(segment) = self.segments.get_mut(key) else {
+            return;
+        };
+        if segment.lacks_earlier() {
+            segment.sought = true;
+            changed.sought.insert(key.clone());
         }
-        member.entry = Some(entry);
-        member.ordered |= member.released.is_some();
-        match member.released {
-            Some(_) if member.confirmed() && member.held == Some(expected) => Standing::Confirmed,
-            Some(_) if member.failed() => Standing::Failed,
-            Some(released)
-                if !cluster.is_connected()
-                    && now.duration_since(released.at)
-                        >= self.settings.strategy.progress_deadline =>
-            {
-                Standing::Away
-            }
-            Some(released) => Standing::Released(released.at),
-            None if paused || cluster.went_back.is_some() => Standing::Withheld,
-            None if cluster.is_connected() && cluster.inventory_known => Standing::Waiting,
-            None if cluster.since.is_none()
-                && now.duration_since(self.started) < self.settings.stale_after =>
-            {
-                Standing::Unheard
-            }
-            None => Standing::Away,
+        if segment.ops_sent < segment.ops_version {
+            segment.ops_sent = segment.ops_version;
+            changed.operations.insert(key.clone());
         }
     }
 
-    /// The entry of the newest revision for one cluster: `Ok(None)` where there is nothing to render.
+    /// The entry of the revision that goes out, for one cluster: `Ok(None)` where there is nothing to render.
     ///
     /// # Errors
     /// The findings, where it can't be rendered for this cluster.
@@ -188,6 +420,7 @@ impl FleetIndex {
         &mut self,
         key: &SegmentKey,
         name: &ClusterName,
+        now: Timestamp,
     ) -> Result<Option<Arc<Entry>>, Vec<Finding>> {
         let Some(cluster) = self.clusters.get(name) else {
             return Ok(None);
@@ -195,7 +428,7 @@ impl FleetIndex {
         let Some(segment) = self.segments.get_mut(key) else {
             return Ok(None);
         };
-        let Some(good) = segment.good.clone() else {
+        let Some(target) = segment.target().cloned() else {
             return Ok(None);
         };
         if let Some(entry) = segment
@@ -205,40 +438,12 @@ impl FleetIndex {
         {
             return Ok(Some(entry));
         }
-        let rendered = Self::rendered(segment, &cluster.view, &self.defaults)?;
+        let rendered = rendered(segment, &target, &cluster.view, &self.defaults)?;
         self.check_collision(key, name, &rendered)?;
-        Ok(Some(Arc::new(Entry {
-            assignment: Assignment {
-                key: key.clone(),
-                uid: good.parsed.uid,
-                number: OrderNumber {
-                    generation: good.parsed.generation,
-                    order: 0,
-                },
-                revision: good.revision,
-                rendered,
-                modes: good.modes,
-            },
-            controls: Controls::default(),
-            removing: None,
-        })))
-    }
-
-    fn rendered(
-        segment: &mut SegmentState,
-        view: &ClusterView,
-        defaults: &HouseDefaults,
-    ) -> Result<Rendered, Vec<Finding>> {
-        let Some(good) = &segment.good else {
-            return Err(Vec::new());
-        };
-        let render_key = render_key(&good.parsed, view);
-        if let Some(rendered) = segment.rendered.get(&render_key) {
-            return rendered.clone();
-        }
-        let rendered = render(&good.parsed, defaults, view);
-        segment.rendered.insert(render_key, rendered.clone());
-        rendered
+        Ok(self
+            .segments
+            .get(key)
+            .map(|segment| entry_of(segment, name, &target, rendered, now)))
     }
 
     /// Two Segments on one CronJob of one cluster: the one that holds it keeps it, else the older; the other has a finding.
@@ -293,4 +498,88 @@ impl FleetIndex {
         }
         Ok(())
     }
+}
+
+/// What failed, in words: how many, of which wave, and what one of them said.
+fn cause(segment: &SegmentState, exceeded: &Exceeded<usize>, example: &ClusterName) -> String {
+    let where_ = exceeded
+        .wave
+        .as_ref()
+        .map(|wave| format!(" in wave {wave}"))
+        .unwrap_or_default();
+    let said = segment
+        .members
+        .get(example)
+        .map(Member::failure)
+        .unwrap_or_default();
+    let cause = format!(
+        "{} clusters failed{where_}, {} may; {example}: {said}",
+        exceeded.failed, exceeded.may_fail
+    );
+    report::cut(&cause, MAX_REASON_BYTES)
+}
+
+/// The order of a cluster's proof run.
+fn proof_of(segment: &SegmentState, name: &ClusterName, now: Timestamp) -> Option<RunOrder> {
+    let entry = segment.members.get(name)?.entry.as_ref()?;
+    Some(RunOrder {
+        id: proof_id(segment, name)?,
+        purpose: RunPurpose::Proof,
+        key: segment.key.clone(),
+        uid: segment.uid,
+        revision: entry.assignment.revision,
+        rendered: entry.assignment.rendered.clone(),
+        start_before: now.checked_add(segment.strategy.gate.timeout).ok()?,
+        deadline: None,
+    })
+}
+
+fn entry_of(
+    segment: &SegmentState,
+    name: &ClusterName,
+    good: &Good,
+    rendered: Rendered,
+    now: Timestamp,
+) -> Arc<Entry> {
+    let newest = segment.good.as_ref().unwrap_or(good);
+    Arc::new(Entry {
+        assignment: Assignment {
+            key: segment.key.clone(),
+            uid: good.parsed.uid,
+            number: OrderNumber {
+                generation: newest.parsed.generation,
+                order: segment.ops.order,
+            },
+            revision: good.revision,
+            rendered,
+            modes: newest.modes,
+        },
+        controls: Controls {
+            hold: segment
+                .ops
+                .held(now)
+                .map(|hold| (hold.until_on(name), hold))
+                .filter(|(until, _)| until.is_none_or(|until| until > now))
+                .map(|(until, hold)| Hold {
+                    until,
+                    reason: hold.by.words(),
+                }),
+        },
+        removing: None,
+    })
+}
+
+fn rendered(
+    segment: &mut SegmentState,
+    good: &Good,
+    view: &ClusterView,
+    defaults: &HouseDefaults,
+) -> Result<Rendered, Vec<Finding>> {
+    let key = (good.revision, render_key(&good.parsed, view));
+    if let Some(rendered) = segment.rendered.get(&key) {
+        return rendered.clone();
+    }
+    let rendered = render(&good.parsed, defaults, view);
+    segment.rendered.insert(key, rendered.clone());
+    rendered
 }

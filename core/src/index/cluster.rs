@@ -60,6 +60,8 @@ pub struct ClusterState {
     pub policy_digest: Option<PolicyDigest>,
     /// Its own policy, where its agent has told it: clusters with the same share one.
     pub policy: Option<Arc<Policy>>,
+    /// Segments for which it is in change.
+    pub changing: u32,
     /// Runs that were ordered there.
     pub ordered_runs: super::OrderedRuns,
     /// Version of the index at which this changed.
@@ -91,6 +93,7 @@ impl ClusterState {
             health: AgentHealth::default(),
             policy_digest: None,
             policy: None,
+            changing: 0,
             ordered_runs: super::OrderedRuns::new(),
             version: 0,
         }

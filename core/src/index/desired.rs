@@ -4,6 +4,7 @@ use super::{FleetIndex, Member, SegmentState};
 use crate::assignment::{Desired, DesiredSet, EntryId, Holdings, OrderNumber, RemoveOrder};
 use crate::ids::{ClusterName, KeyHash, SegmentKey};
 use crate::sync::hub::Remembered;
+use jiff::Timestamp;
 use std::sync::Arc;
 
 impl FleetIndex {
@@ -52,7 +53,7 @@ impl FleetIndex {
     }
 
     /// What this process remembers of a cluster, for a new stream.
-    pub fn remembered(&mut self, name: &ClusterName) -> Remembered {
+    pub fn remembered(&mut self, name: &ClusterName, now: Timestamp) -> Remembered {
         let Some(cluster) = self.clusters.get(name) else {
             return Remembered::default();
         };
@@ -61,7 +62,7 @@ impl FleetIndex {
         let newest = if held.is_some() {
             Holdings::new()
         } else {
-            self.newest(name)
+            self.newest(name, now)
         };
         Remembered {
             held,
@@ -71,7 +72,7 @@ impl FleetIndex {
     }
 
     /// What the cluster holds if it has the newest of everything and nothing else.
-    fn newest(&mut self, name: &ClusterName) -> Holdings {
+    fn newest(&mut self, name: &ClusterName, now: Timestamp) -> Holdings {
         let keys: Vec<SegmentKey> = self
             .clusters
             .get(name)
@@ -80,7 +81,8 @@ impl FleetIndex {
         keys.iter()
             .filter_map(|key| {
                 let selected = self.segments.get(key)?.members.get(name)?.is_selected();
-                let entry = selected.then(|| self.newest_entry(key, name).ok().flatten())??;
+                let entry =
+                    selected.then(|| self.newest_entry(key, name, now).ok().flatten())??;
                 let id: EntryId = entry.id();
                 Some((id.key, id))
             })
@@ -97,7 +99,7 @@ impl FleetIndex {
                     uid: segment.uid,
                     number: OrderNumber {
                         generation: good.parsed.generation,
-                        order: 0,
+                        order: segment.ops.order,
                     },
                     removal: good.removal,
                 }),
@@ -107,11 +109,25 @@ impl FleetIndex {
         if !member.is_selected() {
             return Desired::Keep;
         }
-        match (&member.released, &member.entry) {
-            (Some(released), Some(entry))
-                if Some(released.revision) == segment.revision() && member.findings.is_empty() =>
-            {
+        let released = member
+            .released
+            .is_some_and(|released| Some(released.revision) == segment.revision());
+        if let Some(entry) = member.entry.as_ref().filter(|_| released) {
+            return if member.findings.is_empty() {
                 Desired::Entry(Arc::clone(entry))
+            } else {
+                Desired::Keep
+            };
+        }
+        // Until its turn comes: the revision that it holds, under today's holds, modes and labels; or, where it held
+        // nothing when it came, the last one that was complete.
+        match &member.older {
+            Some(older)
+                if member.held.map_or(member.joined, |held| {
+                    held.uid == older.assignment.uid && held.revision == older.assignment.revision
+                }) =>
+            {
+                Desired::Entry(Arc::clone(older))
             }
             _ => Desired::Keep,
         }

@@ -2,7 +2,7 @@
 
 use crate::assignment::{Entry, EntryId};
 use crate::finding::Finding;
-use crate::ids::Revision;
+use crate::ids::{Digest, Revision};
 use crate::placement::Placement;
 use crate::report::{Report, State};
 use jiff::Timestamp;
@@ -28,6 +28,10 @@ pub struct Leaving {
 
 /// One Segment on one cluster.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, learned at another moment"
+)]
 pub struct Member {
     /// In, out, or not decided, with the reason.
     pub placement: Placement,
@@ -39,6 +43,21 @@ pub struct Member {
     pub entry: Option<Arc<Entry>>,
     /// The id of that entry when it was last made; it outlives `entry`, which is made anew whenever it may have changed.
     pub expected: Option<EntryId>,
+    /// Digest of the bytes of that entry: what of `expected` is a change of the CronJob.
+    pub expected_bytes: Option<Digest>,
+    /// The revision that it holds and keeps until its turn comes, made anew: with today's holds, modes and labels. For a
+    /// cluster that joined, the last one that was complete.
+    pub older: Option<Arc<Entry>>,
+    /// It held nothing when it came: the older revision was ordered.
+    pub joined: bool,
+    /// Its wave in the rollout, as an index.
+    pub wave: usize,
+    /// It counts as in change, for the fleet-wide cap.
+    pub in_change: bool,
+    /// Its proof run failed: the words.
+    pub proof_failed: Option<String>,
+    /// The run that its gate waits for failed: the words.
+    pub gate_failed: Option<String>,
     /// What the cluster holds, by its own word.
     pub held: Option<EntryId>,
     /// What it last said about it.
@@ -63,6 +82,13 @@ impl Member {
             ordered: false,
             entry: None,
             expected: None,
+            expected_bytes: None,
+            older: None,
+            joined: false,
+            wave: 0,
+            in_change: false,
+            proof_failed: None,
+            gate_failed: None,
             held: None,
             report: None,
             findings: Vec::new(),
@@ -87,6 +113,16 @@ impl Member {
             && report.revision == entry.assignment.revision
             && report.digest == entry.assignment.rendered.digest()
             && matches!(report.state, State::Applied | State::Held)
+    }
+
+    /// True where it holds the revision of `entry`, whatever its holds and modes.
+    pub fn holds_revision(&self) -> bool {
+        match (&self.entry, &self.held) {
+            (Some(entry), Some(held)) => {
+                held.uid == entry.assignment.uid && held.revision == entry.assignment.revision
+            }
+            _ => false,
+        }
     }
 
     /// True where the cluster has said that it can't do what `entry` says.

@@ -12,25 +12,31 @@
 //! ```
 
 mod advance;
+mod cap;
 mod cluster;
+
 mod desired;
+mod earlier;
 mod member;
+mod operations;
 mod place;
 mod policy;
 mod run_orders;
 mod segment;
+mod standing;
 mod stream;
 mod tombstone;
 
 pub use cluster::ClusterState;
 pub use member::{Leaving, Member, Released};
+pub use operations::News;
 pub use place::SeenSegment;
 pub use run_orders::{OrderedRun, OrderedRuns, RUNS_KEPT};
 pub use segment::{Good, SegmentState};
 pub use tombstone::Tombstone;
 
 use crate::ids::{ClusterName, HubId, KeyHash, PolicyDigest, SegmentKey, Uid};
-use crate::rollout::Strategy;
+use crate::rollout::Operations;
 use crate::segment::HouseDefaults;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -38,8 +44,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// Periods of the index; each is a flag of the hub with this default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How revisions go out.
-    pub strategy: Strategy,
+    /// A cluster that has not confirmed this long after its release has failed, where its Segment says nothing else.
+    pub progress_deadline: SignedDuration,
+    /// Percent of all clusters that may be in change at once, over all Segments; rounded up, at least one.
+    pub max_changing_percent: u32,
     /// How long a placement must have shrunk before a removal is ordered (labels flap).
     pub settle: SignedDuration,
     /// A cluster without a stream for this long is stale; after a start, one not heard from for this long is away.
@@ -49,7 +57,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            strategy: Strategy::default(),
+            progress_deadline: SignedDuration::from_secs(600),
+            max_changing_percent: 25,
             settle: SignedDuration::from_secs(30),
             stale_after: SignedDuration::from_secs(60),
         }
@@ -69,6 +78,12 @@ pub struct Changed {
     pub tombstones: BTreeSet<Uid>,
     /// Clusters that have run orders to be sent: [`FleetIndex::open_run_orders`].
     pub runs: BTreeSet<ClusterName>,
+    /// Segments whose [`Operations`](crate::rollout::Operations) are to be stored.
+    pub operations: BTreeSet<SegmentKey>,
+    /// Segments whose earlier specs are needed: [`FleetIndex::know`].
+    pub sought: BTreeSet<SegmentKey>,
+    /// What users should hear of, as Events on the Segment.
+    pub news: Vec<News>,
 }
 
 impl Changed {
@@ -81,6 +96,9 @@ impl Changed {
         self.clusters.extend(other.clusters);
         self.tombstones.extend(other.tombstones);
         self.runs.extend(other.runs);
+        self.operations.extend(other.operations);
+        self.sought.extend(other.sought);
+        self.news.extend(other.news);
     }
 
     /// True when nothing changed.
@@ -90,6 +108,9 @@ impl Changed {
             && self.clusters.is_empty()
             && self.tombstones.is_empty()
             && self.runs.is_empty()
+            && self.operations.is_empty()
+            && self.sought.is_empty()
+            && self.news.is_empty()
     }
 
     fn desired(&mut self, cluster: &ClusterName, key: KeyHash) {
@@ -113,6 +134,12 @@ pub struct FleetIndex {
     version: u64,
     /// Segments whose rollout has to be looked at: see [`FleetIndex::settle`].
     dirty: BTreeSet<SegmentKey>,
+    /// Operations of Segments that have not been seen (yet): a re-created one inherits its hold.
+    stored_ops: BTreeMap<SegmentKey, Operations>,
+    /// Clusters that are in change for at least one Segment.
+    changing: usize,
+    /// Segments that wait for the fleet-wide cap.
+    capped: BTreeSet<SegmentKey>,
 }
 
 impl FleetIndex {
@@ -135,6 +162,9 @@ impl FleetIndex {
             policies: BTreeMap::new(),
             version: 1,
             dirty: BTreeSet::new(),
+            stored_ops: BTreeMap::new(),
+            changing: 0,
+            capped: BTreeSet::new(),
         }
     }
 

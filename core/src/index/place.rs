@@ -5,8 +5,8 @@ use crate::finding::Finding;
 use crate::ids::{ClusterName, SegmentKey, Uid};
 use crate::placement::{ClusterView, OutReason, Placement, place};
 use crate::revision::revision;
-use crate::rollout::Progress;
-use crate::segment::ParsedSegment;
+use crate::rollout::{Operations, Progress};
+use crate::segment::{HouseDefaults, ParsedSegment};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -57,6 +57,12 @@ impl FleetIndex {
         changed.segments.insert(key.clone());
         self.keys.insert(hash, key.clone());
         let version = self.bump();
+        let ops = if self.segments.contains_key(&key) {
+            None
+        } else {
+            Some(self.take_operations(&key, seen.uid))
+        };
+        let defaults = self.defaults.clone();
         let good = seen
             .parsed
             .as_ref()
@@ -76,7 +82,18 @@ impl FleetIndex {
                 findings: Vec::new(),
                 good: None,
                 members: BTreeMap::new(),
+                ops: ops.unwrap_or_else(|| Operations::new(key.clone(), seen.uid)),
+                ops_version: 0,
+                ops_stored: 0,
+                ops_sent: 0,
+                known: BTreeMap::new(),
+                sought: false,
+                undone: None,
+                earlier: BTreeMap::new(),
+                strategy: Arc::default(),
                 progress: Progress::Progressing,
+                waves: Vec::new(),
+                hold_ends: None,
                 look_again: None,
                 version,
                 rendered: HashMap::new(),
@@ -88,7 +105,7 @@ impl FleetIndex {
         segment.finalizer = seen.finalizer;
         segment.findings = seen.parsed.err().unwrap_or_default();
         if let Some(good) = good {
-            Self::take_good(segment, good);
+            Self::take_good(segment, good, &defaults, now);
         }
         self.place_segment(&key, now, &mut changed);
         self.dirty.insert(key.clone());
@@ -105,12 +122,13 @@ impl FleetIndex {
         let mut changed = Changed::default();
         let revision = revision(&parsed, &self.defaults);
         let good = Good::new(parsed, revision);
+        let defaults = self.defaults.clone();
         if let Some(segment) = self
             .segments
             .get_mut(key)
             .filter(|segment| segment.good.is_none())
         {
-            Self::take_good(segment, good);
+            Self::take_good(segment, good, &defaults, now);
             changed.segments.insert(key.clone());
             self.bump();
             self.place_segment(key, now, &mut changed);
@@ -197,6 +215,10 @@ impl FleetIndex {
         let Some(cluster) = self.clusters.remove(name) else {
             return changed;
         };
+        if cluster.changing > 0 {
+            self.changing = self.changing.saturating_sub(1);
+            self.wake_capped();
+        }
         changed.clusters.insert(name.clone());
         self.bump();
         self.leave_policy(name, cluster.policy_digest);
@@ -279,26 +301,26 @@ impl FleetIndex {
         changed
     }
 
-    fn take_good(segment: &mut SegmentState, good: Good) {
-        if segment
-            .good
-            .as_ref()
-            .is_none_or(|old| old.revision != good.revision)
-        {
+    fn take_good(segment: &mut SegmentState, good: Good, defaults: &HouseDefaults, now: Timestamp) {
+        segment.sought = false;
+        segment.earlier.clear();
+        if let Some(old) = segment.good.take_if(|old| old.revision != good.revision) {
+            segment.remember(&old);
+            // What was found out of the one before is news no more.
+            segment.good = None;
+        }
+        if segment.good.is_none() {
             for member in segment.members.values_mut() {
                 member.failed_before = member.failed();
                 member.refused = None;
-                member.entry = None;
                 member.findings.clear();
             }
-        } else {
-            // Same revision under a new generation, or other modes: entries are made anew, nothing is released anew.
-            for member in segment.members.values_mut() {
-                member.entry = None;
-            }
         }
+        // Also under the same revision: generation and modes are in the entries, but nothing is released anew.
+        segment.forget_entries();
         segment.rendered.clear();
         segment.good = Some(good);
+        segment.retarget(defaults, now);
     }
 
     fn place_segment(&mut self, key: &SegmentKey, now: Timestamp, changed: &mut Changed) {
@@ -343,8 +365,9 @@ impl FleetIndex {
         };
         if !stays {
             if existed {
-                segment.members.remove(name);
+                let was = segment.members.remove(name);
                 cluster.segments.remove(key);
+                self.gave_back(name, was.is_some_and(|member| member.in_change));
                 changed.desired(name, hash);
                 changed.segments.insert(key.clone());
                 changed.clusters.insert(name.clone());
@@ -365,28 +388,36 @@ impl FleetIndex {
             })),
         };
         member.placement = verdict;
+        let leaves = !member.is_selected() && member.in_change;
         // The cluster's labels may change what is rendered.
         member.entry = None;
+        member.older = None;
         self.version += 1;
         member.version = self.version;
         cluster.segments.insert(key.clone());
         changed.desired(name, hash);
         changed.segments.insert(key.clone());
         changed.clusters.insert(name.clone());
+        if leaves {
+            self.set_changing(key, name, false);
+        }
         true
     }
 
     fn drop_segment(&mut self, key: &SegmentKey) -> Changed {
         let mut changed = Changed::default();
+        self.capped.remove(key);
         if let Some(segment) = self.segments.remove(key) {
             changed.segments.insert(key.clone());
-            for name in segment.members.keys() {
+            for (name, member) in &segment.members {
+                self.gave_back(name, member.in_change);
                 if let Some(cluster) = self.clusters.get_mut(name) {
                     cluster.segments.remove(key);
                 }
                 changed.desired(name, key.hash());
                 changed.clusters.insert(name.clone());
             }
+            self.leave_operations(segment.ops, &mut changed);
         }
         changed
     }

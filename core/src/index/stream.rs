@@ -49,12 +49,12 @@ impl FleetIndex {
     }
 
     fn renew_deadlines(&mut self, name: &ClusterName, away_since: Timestamp, now: Timestamp) {
-        let limit = self.settings.strategy.progress_deadline;
         let keys = self
             .clusters
             .get(name)
             .map(|cluster| cluster.segments.clone());
         for key in keys.into_iter().flatten() {
+            let limit = self.deadline(&key);
             let Some(member) = self
                 .segments
                 .get_mut(&key)

@@ -406,10 +406,9 @@ impl<'a> Put<'a> {
                 .iter()
                 .map(|group| group.clusters.count)
                 .sum::<usize>();
-        let at_once = self
-            .snapshot
-            .strategy
-            .max_concurrent(self.plan.selected_after);
+        let at_once = self.parsed.strategy.waves.last().map_or(1, |wave| {
+            wave.max_concurrent.at_least_one(self.plan.selected_after)
+        });
         self.plan.rollout = Rollout {
             clusters: changed,
             at_once: at_once.min(changed),

@@ -9,7 +9,6 @@ use crate::ids::{ClusterName, CronJobName, KeyHash, Namespace, SegmentKey, Uid};
 use crate::index::{FleetIndex, Good, SegmentState};
 use crate::lint::fleet::TableNames;
 use crate::placement::ClusterView;
-use crate::rollout::Strategy;
 use crate::segment::{HouseDefaults, ParsedSegment};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -73,8 +72,6 @@ pub(super) struct Neighbour {
 pub struct Snapshot {
     /// House defaults in force.
     pub defaults: HouseDefaults,
-    /// How revisions go out.
-    pub strategy: Strategy,
     /// All clusters, by name.
     pub clusters: Vec<Cluster>,
     /// The drafts' live Segments.
@@ -123,7 +120,6 @@ impl Snapshot {
         }
         Self {
             defaults: index.defaults().clone(),
-            strategy: index.settings().strategy,
             clusters: index
                 .clusters()
                 .values()

@@ -11,6 +11,7 @@ use crate::assignment::{
 };
 use crate::finding::{Code, Finding, shown};
 use crate::ids::{CronJobName, Namespace, SegmentKey, SegmentName, Uid, cronjob_name};
+use crate::rollout::Strategy;
 use crate::selector::Selector;
 use segment_crds::{Segment, SegmentSpec, TolerationOperator};
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct ParsedSegment {
     pub selector: Selector,
     /// `clusterSelector` of each of `spec.overrides`.
     pub override_selectors: Vec<Selector>,
+    /// How its revisions go out (`spec.rollout`).
+    pub strategy: Arc<Strategy>,
     /// Namespace of the `CronJob` on a spoke.
     pub target_namespace: Namespace,
     /// Name of the `CronJob` on a spoke.
@@ -128,6 +131,8 @@ fn spec_under(
     let selector = Selector::parse(spec.cluster_selector.as_ref(), "spec.clusterSelector")
         .unwrap_or_else(|findings| judge.all(findings));
     tolerations(&spec, &mut judge);
+    let strategy =
+        Strategy::parse(spec.rollout.as_ref()).unwrap_or_else(|findings| judge.all(findings));
 
     judge.cronjob(&spec.cronjob, "spec.cronjob");
     judge.image(&spec.image, "spec.image");
@@ -164,6 +169,7 @@ fn spec_under(
         generation,
         selector,
         override_selectors,
+        strategy: Arc::new(strategy),
         target_namespace,
         warnings: Vec::new(),
         linted: false,

@@ -1,8 +1,11 @@
 //! Rollout keeps its budget: at no step are more clusters in change than allowed, a restart in the middle included.
 
 use crate::world::at;
+use jiff::SignedDuration;
 use proptest::prelude::*;
-use segment_core::rollout::{Member, Progress, Standing, Strategy as Plan, rollout};
+use segment_core::rollout::{
+    Decision, Facts, Member, Opening, Progress, Progressed, Standing, Strategy as Plan, rollout,
+};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -24,20 +27,47 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..80)
 }
 
+fn decide(standing: &[Standing], plan: &Plan) -> Decision<usize> {
+    let members: Vec<Member<usize>> = standing
+        .iter()
+        .enumerate()
+        .map(|(cluster, &standing)| Member {
+            cluster,
+            standing,
+            wave: 0,
+            proven: false,
+            failed_before: false,
+            opening: Opening::Open,
+            counted: false,
+        })
+        .collect();
+    rollout(
+        &members,
+        &Facts {
+            strategy: plan,
+            progress: &Progressed::default(),
+            stored: true,
+            completed: false,
+            paused: false,
+            cap: usize::MAX,
+            deadline: SignedDuration::from_secs(600),
+            now: at(0),
+        },
+    )
+}
+
 proptest! {
     #[test]
     fn never_more_in_change_than_allowed(size in 1..40_usize, steps in steps()) {
         let plan = Plan::default();
-        let allowed = plan.max_concurrent(size);
+        let allowed = plan.waves[0].max_concurrent.at_least_one(size);
         let mut standing = vec![Standing::Waiting; size];
         // What is true of the clusters, whatever the hub believes: released and not confirmed.
         let mut changing = vec![false; size];
         for step in steps {
             match step {
                 Step::Decide => {
-                    let members: Vec<Member<usize>> = standing.iter().enumerate()
-                        .map(|(cluster, &standing)| Member { cluster, standing, failed_before: false }).collect();
-                    for i in rollout(&members, &plan, at(0)).release {
+                    for i in decide(&standing, &plan).release {
                         standing[i] = Standing::Released(at(0));
                         changing[i] = true;
                     }
@@ -75,9 +105,7 @@ proptest! {
     fn a_rollout_without_faults_ends(size in 1..40_usize) {
         let mut standing = vec![Standing::Waiting; size];
         for _ in 0..=size {
-            let members: Vec<Member<usize>> = standing.iter().enumerate()
-                .map(|(cluster, &standing)| Member { cluster, standing, failed_before: false }).collect();
-            let decision = rollout(&members, &Plan::default(), at(0));
+            let decision = decide(&standing, &Plan::default());
             if decision.progress == Progress::Completed {
                 return Ok(());
             }

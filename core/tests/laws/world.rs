@@ -14,7 +14,7 @@ use segment_core::sync::agent::{About, AgentSync, Output as AgentOutput, Stored}
 use segment_core::sync::frame::{AgentFrame, HubFrame, ReportBatch};
 use segment_core::sync::hub::{HubSync, Output as HubOutput};
 use segment_core::testing;
-use segment_core::testing::view;
+use segment_core::testing::{StoredRollouts, view};
 use segment_crds::Segment;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -70,6 +70,7 @@ pub(crate) struct World {
     pub(crate) ordered_away: BTreeSet<(ClusterName, KeyHash, Uid)>,
     pub(crate) removed: BTreeSet<(ClusterName, KeyHash, Uid)>,
     memory: HubMemory,
+    stored: StoredRollouts,
     index: FleetIndex,
     agents: BTreeMap<ClusterName, Agent>,
     streams: BTreeMap<ClusterName, Stream>,
@@ -95,6 +96,7 @@ impl World {
                 n: 0,
                 old_terms: BTreeMap::new(),
             },
+            stored: StoredRollouts::default(),
             index: index(0),
             agents: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -219,6 +221,7 @@ impl World {
         self.memory.fence.term += 1;
         self.memory.n = 0;
         self.index = index(self.now);
+        self.stored.restore(&mut self.index);
         let mut changed = Changed::default();
         for tombstone in self.tombstones.values() {
             changed.extend(self.index.apply_tombstone(tombstone.clone()));
@@ -285,7 +288,7 @@ impl World {
                 return;
             };
             let memory = self.memory.clone();
-            let remembered = self.index.remembered(name);
+            let remembered = self.index.remembered(name, at(self.now));
             let stream = self.streams.get_mut(name).unwrap();
             let outputs = stream.hub.on_frame(frame, &memory, || remembered);
             self.hub_outputs(name, outputs);
@@ -335,6 +338,9 @@ impl World {
 
     fn settle(&mut self, mut changed: Changed) {
         changed.extend(self.index.settle(at(self.now)));
+        let changed = self
+            .stored
+            .carry_out(&mut self.index, changed, at(self.now));
         for uid in &changed.tombstones {
             if let Some(tombstone) = self.index.tombstones().get(uid).cloned() {
                 self.tombstones.insert(*uid, tombstone.clone());

@@ -163,7 +163,7 @@ mod tests {
         let hub = HubId::new("hub-0123456789").unwrap();
         let defaults = HouseDefaults::from_env(std::iter::empty()).unwrap();
         let index = FleetIndex::new(hub, defaults, Settings::default(), jiff::Timestamp::now());
-        let (task, ends) = fleet(index, Vec::new(), FleetMetrics::default());
+        let (task, ends) = fleet(index, Vec::new(), Vec::new(), FleetMetrics::default());
         let FleetEnds {
             fleet,
             listed: _listed,

@@ -5,9 +5,11 @@
 
 pub mod ca;
 pub mod enrolment;
+pub mod events;
 pub mod finalizer;
 pub mod identity;
 pub mod info;
+pub mod operations;
 pub mod revisions;
 pub mod secret;
 pub mod tombstones;

@@ -1,7 +1,7 @@
 //! Revisions as `ControllerRevision`s, as StatefulSets have them: what renders, and the whole last good spec.
 //!
 //! In: a revision's data. Out: the newest good one of a Segment after a restart. Law: written once per revision; at most
-//! `revisionHistoryLimit` are kept (10); they go with their Segment (owner reference). Not: rollouts.
+//! `revisionHistoryLimit` are kept; they go with their Segment (owner reference). Not: rollouts.
 
 use super::CALL_LIMIT;
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -9,13 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client, Resource as _};
 use segment_core::ids::{Revision, SegmentKey, Uid};
-use segment_core::names::{LABEL_REVISION, LABEL_SEGMENT_HASH, MANAGER_HUB};
+use segment_core::names::{
+    ANNOTATION_AUTHOR, ANNOTATION_CHANGE_CAUSE, LABEL_REVISION, LABEL_SEGMENT_HASH, MANAGER_HUB,
+};
+use segment_core::revision::spec_from_revision_data;
+use segment_core::segment::ParsedSegment;
 use segment_crds::Segment;
 use segment_runtime::{ApiError, backoff};
 use std::collections::BTreeMap;
-
-/// Revisions kept per Segment.
-const HISTORY_LIMIT: usize = 10;
 
 /// A revision to be kept.
 #[derive(Clone, Debug)]
@@ -30,6 +31,12 @@ pub struct StoredRevision {
     pub revision: Revision,
     /// As `core::revision::revision_data` makes it.
     pub data: serde_json::Value,
+    /// How many are kept.
+    pub history: usize,
+    /// Who wrote the spec: its field manager.
+    pub author: Option<String>,
+    /// Why, in the author's words.
+    pub cause: Option<String>,
 }
 
 fn label_of(key: &SegmentKey) -> String {
@@ -67,6 +74,39 @@ pub async fn list(
     Ok(found)
 }
 
+/// What a stored revision means, under the revision that it is stored as; `None`, and a line in the log, where today's
+/// rules can't use it.
+pub fn read(
+    stored: &ControllerRevision,
+    key: &SegmentKey,
+    uid: Uid,
+) -> Option<(Revision, ParsedSegment)> {
+    let parsed = stored
+        .data
+        .as_ref()
+        .ok_or_else(|| "it has no data".to_owned())
+        .and_then(|data| spec_from_revision_data(&data.0).map_err(|error| error.to_string()))
+        .and_then(|revision| {
+            revision
+                .parse(key.clone(), uid, stored.revision)
+                .map_err(|findings| format!("{findings:?}"))
+        });
+    match (parsed, revision_of(stored)) {
+        (Ok(parsed), Some(revision)) => Some((revision, parsed)),
+        (parsed, _) => {
+            let error = parsed.err().unwrap_or_else(|| "it has no label".to_owned());
+            tracing::warn!(segment = %key, error, "a stored revision can't be used");
+            None
+        }
+    }
+}
+
+/// The revision that an object stores.
+pub fn revision_of(stored: &ControllerRevision) -> Option<Revision> {
+    let labels = stored.metadata.labels.as_ref()?;
+    labels.get(LABEL_REVISION)?.parse().ok()
+}
+
 /// Keeps a revision and forgets the oldest beyond the limit. Keeping it again changes nothing.
 ///
 /// # Errors
@@ -88,6 +128,15 @@ pub async fn keep(client: &Client, new: &StoredRevision) -> Result<(), ApiError>
                 (LABEL_SEGMENT_HASH.to_owned(), label_of(&new.key)),
                 (LABEL_REVISION.to_owned(), new.revision.to_string()),
             ])),
+            annotations: Some(
+                [
+                    (ANNOTATION_AUTHOR, &new.author),
+                    (ANNOTATION_CHANGE_CAUSE, &new.cause),
+                ]
+                .into_iter()
+                .filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)))
+                .collect(),
+            ),
             owner_references: Some(vec![OwnerReference {
                 api_version: Segment::api_version(&()).into_owned(),
                 kind: Segment::kind(&()).into_owned(),
@@ -134,7 +183,7 @@ pub async fn keep(client: &Client, new: &StoredRevision) -> Result<(), ApiError>
         });
     for old in same
         .into_iter()
-        .chain(others.into_iter().skip(HISTORY_LIMIT - 1))
+        .chain(others.into_iter().skip(new.history.max(1) - 1))
     {
         let Some(name) = &old.metadata.name else {
             continue;

@@ -52,6 +52,8 @@ pub enum Reason {
     LabelsDiffer,
     /// The name is enrolled, banned or revoked: a token could not be used.
     NotJoinable,
+    /// It makes no sense as things stand: nothing to pause, nothing to approve, no revision to go back to.
+    NotNow,
     /// The API server did not answer.
     ApiServerUnavailable,
     /// The hub lacks a right on its own API server.
@@ -84,6 +86,7 @@ impl Reason {
             Self::TooManyTokens => "TOO_MANY_TOKENS",
             Self::LabelsDiffer => "LABELS_DIFFER",
             Self::NotJoinable => "NOT_JOINABLE",
+            Self::NotNow => "NOT_NOW",
             Self::ApiServerUnavailable => "API_SERVER_UNAVAILABLE",
             Self::HubLacksRights => "HUB_LACKS_RIGHTS",
             Self::ShuttingDown => "SHUTTING_DOWN",

@@ -3853,3 +3853,1223 @@ pub mod plan_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A rollout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Rollout {
+    /// namespace/name of the Segment.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// The revision that goes out.
+    #[prost(string, tag = "2")]
+    pub revision: ::prost::alloc::string::String,
+    /// The last revision that went out to everyone; empty where there is none.
+    #[prost(string, tag = "3")]
+    pub completed_revision: ::prost::alloc::string::String,
+    /// How it stands.
+    #[prost(enumeration = "RolloutState", tag = "4")]
+    pub state: i32,
+    /// One word for programs: as in the condition RolloutCompleted.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// What it does or waits for, or why it stopped.
+    #[prost(string, tag = "6")]
+    pub message: ::prost::alloc::string::String,
+    /// When it began.
+    #[prost(message, optional, tag = "7")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who wrote the revision.
+    #[prost(string, tag = "8")]
+    pub author: ::prost::alloc::string::String,
+    /// Why, in the author's words.
+    #[prost(string, tag = "9")]
+    pub change_cause: ::prost::alloc::string::String,
+    /// Waves that have clusters, in their order.
+    #[prost(message, repeated, tag = "10")]
+    pub waves: ::prost::alloc::vec::Vec<Wave>,
+    /// The worst clusters, at most ten.
+    #[prost(message, repeated, tag = "11")]
+    pub failures: ::prost::alloc::vec::Vec<RolloutFailure>,
+    /// The revision of the spec, where it was undone and another goes out.
+    #[prost(string, tag = "12")]
+    pub undone_revision: ::prost::alloc::string::String,
+    /// Clusters that are in change, over all Segments.
+    #[prost(uint32, optional, tag = "13")]
+    pub fleet_changing: ::core::option::Option<u32>,
+    /// Clusters that may be.
+    #[prost(uint32, optional, tag = "14")]
+    pub fleet_may_change: ::core::option::Option<u32>,
+}
+/// One wave.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Wave {
+    /// Its name; "rest" is the implicit last one.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Clusters in it.
+    #[prost(uint32, optional, tag = "2")]
+    pub clusters: ::core::option::Option<u32>,
+    /// Those that have the revision, and whose gate is passed.
+    #[prost(uint32, optional, tag = "3")]
+    pub done: ::core::option::Option<u32>,
+    /// Those in change.
+    #[prost(uint32, optional, tag = "4")]
+    pub running: ::core::option::Option<u32>,
+    /// Those whose proof or scheduled run is waited for.
+    #[prost(uint32, optional, tag = "5")]
+    pub proof: ::core::option::Option<u32>,
+    /// Those that failed.
+    #[prost(uint32, optional, tag = "6")]
+    pub failed: ::core::option::Option<u32>,
+    /// How many may fail.
+    #[prost(uint32, optional, tag = "7")]
+    pub may_fail: ::core::option::Option<u32>,
+    /// Those that are away.
+    #[prost(uint32, optional, tag = "8")]
+    pub away: ::core::option::Option<u32>,
+    /// Its clusters may be released.
+    #[prost(bool, optional, tag = "9")]
+    pub open: ::core::option::Option<bool>,
+    /// Since when it is done.
+    #[prost(message, optional, tag = "10")]
+    pub done_since: ::core::option::Option<::prost_types::Timestamp>,
+    /// What it waits for, in words.
+    #[prost(string, tag = "11")]
+    pub waits: ::prost::alloc::string::String,
+    /// What would be approved: before/WAVE or after/WAVE.
+    #[prost(string, tag = "12")]
+    pub approval: ::prost::alloc::string::String,
+}
+/// A cluster that stands against a rollout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RolloutFailure {
+    /// The cluster.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// One word.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// In words.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(message, optional, tag = "4")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A stored revision.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Revision {
+    /// The revision, 16 hexadecimal digits.
+    #[prost(string, tag = "1")]
+    pub revision: ::prost::alloc::string::String,
+    /// metadata.generation of the Segment when it was accepted.
+    #[prost(int64, optional, tag = "2")]
+    pub generation: ::core::option::Option<i64>,
+    /// When.
+    #[prost(message, optional, tag = "3")]
+    pub created: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who wrote the spec: its field manager, as the API server knows it.
+    #[prost(string, tag = "4")]
+    pub author: ::prost::alloc::string::String,
+    /// Why: annotation kubernetes.io/change-cause of the Segment.
+    #[prost(string, tag = "5")]
+    pub change_cause: ::prost::alloc::string::String,
+    /// It is the one that goes out.
+    #[prost(bool, optional, tag = "6")]
+    pub current: ::core::option::Option<bool>,
+    /// It is the last one that went out to everyone.
+    #[prost(bool, optional, tag = "7")]
+    pub completed: ::core::option::Option<bool>,
+    /// Clusters that hold it.
+    #[prost(uint32, optional, tag = "8")]
+    pub clusters: ::core::option::Option<u32>,
+    /// Today's hub can render it again: an undo to it is possible. An undo to one that other house defaults made is a new
+    /// revision by today's.
+    #[prost(bool, optional, tag = "9")]
+    pub can_undo: ::core::option::Option<bool>,
+}
+/// Asks for a rollout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRolloutRequest {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+}
+/// A rollout.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetRolloutResponse {
+    /// The rollout.
+    #[prost(message, optional, tag = "1")]
+    pub rollout: ::core::option::Option<Rollout>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<Source>,
+}
+/// Asks for revisions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRevisionsRequest {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+}
+/// Revisions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRevisionsResponse {
+    /// Newest first: at most spec.rollout.revisionHistoryLimit.
+    #[prost(message, repeated, tag = "1")]
+    pub revisions: ::prost::alloc::vec::Vec<Revision>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<Source>,
+}
+/// Changes a rollout.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ControlRolloutRequest {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// What is done.
+    #[prost(enumeration = "RolloutAction", tag = "2")]
+    pub action: i32,
+    /// For an undo: the revision, or its first digits. Empty: the last that went out to everyone, else the one before.
+    #[prost(string, tag = "3")]
+    pub to_revision: ::prost::alloc::string::String,
+    /// Why: goes to the Event and the audit line. At most 512 bytes.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only check whether it could be done.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+}
+/// What was done.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ControlRolloutResponse {
+    /// The rollout, now.
+    #[prost(message, optional, tag = "1")]
+    pub rollout: ::core::option::Option<Rollout>,
+    /// What else there is to know.
+    #[prost(string, tag = "2")]
+    pub note: ::prost::alloc::string::String,
+}
+/// Approves a wave.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveRolloutRequest {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// The wave; empty: the one that waits.
+    #[prost(string, tag = "2")]
+    pub wave: ::prost::alloc::string::String,
+    /// Why. At most 512 bytes.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only check whether it could be done.
+    #[prost(bool, tag = "4")]
+    pub validate_only: bool,
+}
+/// What was done.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveRolloutResponse {
+    /// The rollout, now.
+    #[prost(message, optional, tag = "1")]
+    pub rollout: ::core::option::Option<Rollout>,
+}
+/// A hold, or its end.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Hold {
+    /// namespace/name of the Segment.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Whether it is held.
+    #[prost(bool, optional, tag = "2")]
+    pub held: ::core::option::Option<bool>,
+    /// Until when; absent: until released.
+    #[prost(message, optional, tag = "3")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+    /// Who, where it is held.
+    #[prost(string, tag = "4")]
+    pub by: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(message, optional, tag = "6")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Clusters that are selected.
+    #[prost(uint32, optional, tag = "7")]
+    pub clusters: ::core::option::Option<u32>,
+    /// Those that have confirmed: suspended where it is held, and not held by the hub any more where it is not.
+    #[prost(uint32, optional, tag = "8")]
+    pub confirmed: ::core::option::Option<u32>,
+    /// Those that have not, with why; at most 100.
+    #[prost(message, repeated, tag = "9")]
+    pub unconfirmed: ::prost::alloc::vec::Vec<UnconfirmedHold>,
+    /// Why nothing was done for this Segment; empty where it was.
+    #[prost(string, tag = "10")]
+    pub error: ::prost::alloc::string::String,
+}
+/// A cluster that has not confirmed a hold, or its end.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnconfirmedHold {
+    /// The cluster.
+    #[prost(string, tag = "1")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Why, as far as it is known.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// Holds Segments.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldSegmentsRequest {
+    /// namespace/name of one; or empty with a selector or all.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Those with these labels, as kubectl writes them after -l.
+    #[prost(string, tag = "2")]
+    pub segment_selector: ::prost::alloc::string::String,
+    /// All that the caller may hold.
+    #[prost(bool, tag = "3")]
+    pub all: bool,
+    /// Only in this namespace.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Until when; absent: until released.
+    #[prost(message, optional, tag = "5")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why. At most 512 bytes.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only say what would be held.
+    #[prost(bool, tag = "7")]
+    pub validate_only: bool,
+}
+/// What was held.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HoldSegmentsResponse {
+    /// One for each Segment.
+    #[prost(message, repeated, tag = "1")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<Source>,
+}
+/// Releases Segments.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseSegmentsRequest {
+    /// namespace/name of one; or empty with a selector or all.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Those with these labels, as kubectl writes them after -l.
+    #[prost(string, tag = "2")]
+    pub segment_selector: ::prost::alloc::string::String,
+    /// All that the caller may release.
+    #[prost(bool, tag = "3")]
+    pub all: bool,
+    /// Only in this namespace.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Why. At most 512 bytes.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// Only say what would be released.
+    #[prost(bool, tag = "6")]
+    pub validate_only: bool,
+}
+/// What was released.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseSegmentsResponse {
+    /// One for each Segment that was held.
+    #[prost(message, repeated, tag = "1")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<Source>,
+}
+/// Asks for holds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHoldsRequest {
+    /// namespace/name of one; empty: all that are held.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Only in this namespace.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+}
+/// Holds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHoldsResponse {
+    /// By name. Of a Segment that is named, also where it is not held.
+    #[prost(message, repeated, tag = "1")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "2")]
+    pub source: ::core::option::Option<Source>,
+}
+/// How a rollout stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RolloutState {
+    /// Not used.
+    Unspecified = 0,
+    /// Everyone that can be reached has the revision.
+    Completed = 1,
+    /// It goes on, or waits for something: the message says for what.
+    Progressing = 2,
+    /// Paused by a user or by spec.paused.
+    Paused = 3,
+    /// Stopped by failures, or aborted.
+    Halted = 4,
+}
+impl RolloutState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROLLOUT_STATE_UNSPECIFIED",
+            Self::Completed => "ROLLOUT_STATE_COMPLETED",
+            Self::Progressing => "ROLLOUT_STATE_PROGRESSING",
+            Self::Paused => "ROLLOUT_STATE_PAUSED",
+            Self::Halted => "ROLLOUT_STATE_HALTED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROLLOUT_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROLLOUT_STATE_COMPLETED" => Some(Self::Completed),
+            "ROLLOUT_STATE_PROGRESSING" => Some(Self::Progressing),
+            "ROLLOUT_STATE_PAUSED" => Some(Self::Paused),
+            "ROLLOUT_STATE_HALTED" => Some(Self::Halted),
+            _ => None,
+        }
+    }
+}
+/// What is done to a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RolloutAction {
+    /// Not used.
+    Unspecified = 0,
+    /// Nothing new goes out; what runs goes on.
+    Pause = 1,
+    /// It goes on.
+    Resume = 2,
+    /// It ends: clusters keep what they have.
+    Abort = 3,
+    /// What failed is tried again, and the rollout goes on.
+    Retry = 4,
+    /// An earlier revision goes out again.
+    Undo = 5,
+}
+impl RolloutAction {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ROLLOUT_ACTION_UNSPECIFIED",
+            Self::Pause => "ROLLOUT_ACTION_PAUSE",
+            Self::Resume => "ROLLOUT_ACTION_RESUME",
+            Self::Abort => "ROLLOUT_ACTION_ABORT",
+            Self::Retry => "ROLLOUT_ACTION_RETRY",
+            Self::Undo => "ROLLOUT_ACTION_UNDO",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ROLLOUT_ACTION_UNSPECIFIED" => Some(Self::Unspecified),
+            "ROLLOUT_ACTION_PAUSE" => Some(Self::Pause),
+            "ROLLOUT_ACTION_RESUME" => Some(Self::Resume),
+            "ROLLOUT_ACTION_ABORT" => Some(Self::Abort),
+            "ROLLOUT_ACTION_RETRY" => Some(Self::Retry),
+            "ROLLOUT_ACTION_UNDO" => Some(Self::Undo),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod rollout_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// How revisions go out, and what users do about it.
+    ///
+    /// Who may `kubectl get segments` in a namespace may see its rollouts. Changes are verbs on subresources: create on
+    /// segments/rollout, segments/approval and segments/hold. Each leaves an audit line and an Event on the Segment, and is
+    /// answered once it is stored.
+    #[derive(Debug, Clone)]
+    pub struct RolloutServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> RolloutServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RolloutServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RolloutServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// How a Segment's rollout stands, wave by wave.
+        pub async fn get_rollout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRolloutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/GetRollout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("grnry.segment.v1.RolloutService", "GetRollout"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The revisions of a Segment that are stored, newest first.
+        pub async fn list_revisions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRevisionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRevisionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/ListRevisions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("grnry.segment.v1.RolloutService", "ListRevisions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Pauses, resumes, aborts, retries or undoes a rollout. Needs to create segments/rollout.
+        pub async fn control_rollout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ControlRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ControlRolloutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/ControlRollout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("grnry.segment.v1.RolloutService", "ControlRollout"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets a wave that waits for an approval go on. Needs to create segments/approval.
+        pub async fn approve_rollout(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveRolloutResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/ApproveRollout",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("grnry.segment.v1.RolloutService", "ApproveRollout"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Stops the schedules of Segments on all their clusters, until a time or until released. Needs to create segments/hold.
+        pub async fn hold_segments(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HoldSegmentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::HoldSegmentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/HoldSegments",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("grnry.segment.v1.RolloutService", "HoldSegments"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lets schedules go on; no run of the meantime is started. Needs to create segments/hold.
+        pub async fn release_segments(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseSegmentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseSegmentsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/ReleaseSegments",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("grnry.segment.v1.RolloutService", "ReleaseSegments"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is held, and which clusters have not confirmed it (or its end) yet.
+        pub async fn list_holds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHoldsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RolloutService/ListHolds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grnry.segment.v1.RolloutService", "ListHolds"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod rollout_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RolloutServiceServer.
+    #[async_trait]
+    pub trait RolloutService: std::marker::Send + std::marker::Sync + 'static {
+        /// How a Segment's rollout stands, wave by wave.
+        async fn get_rollout(
+            &self,
+            request: tonic::Request<super::GetRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRolloutResponse>,
+            tonic::Status,
+        >;
+        /// The revisions of a Segment that are stored, newest first.
+        async fn list_revisions(
+            &self,
+            request: tonic::Request<super::ListRevisionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRevisionsResponse>,
+            tonic::Status,
+        >;
+        /// Pauses, resumes, aborts, retries or undoes a rollout. Needs to create segments/rollout.
+        async fn control_rollout(
+            &self,
+            request: tonic::Request<super::ControlRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ControlRolloutResponse>,
+            tonic::Status,
+        >;
+        /// Lets a wave that waits for an approval go on. Needs to create segments/approval.
+        async fn approve_rollout(
+            &self,
+            request: tonic::Request<super::ApproveRolloutRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveRolloutResponse>,
+            tonic::Status,
+        >;
+        /// Stops the schedules of Segments on all their clusters, until a time or until released. Needs to create segments/hold.
+        async fn hold_segments(
+            &self,
+            request: tonic::Request<super::HoldSegmentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::HoldSegmentsResponse>,
+            tonic::Status,
+        >;
+        /// Lets schedules go on; no run of the meantime is started. Needs to create segments/hold.
+        async fn release_segments(
+            &self,
+            request: tonic::Request<super::ReleaseSegmentsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseSegmentsResponse>,
+            tonic::Status,
+        >;
+        /// What is held, and which clusters have not confirmed it (or its end) yet.
+        async fn list_holds(
+            &self,
+            request: tonic::Request<super::ListHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHoldsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// How revisions go out, and what users do about it.
+    ///
+    /// Who may `kubectl get segments` in a namespace may see its rollouts. Changes are verbs on subresources: create on
+    /// segments/rollout, segments/approval and segments/hold. Each leaves an audit line and an Event on the Segment, and is
+    /// answered once it is stored.
+    #[derive(Debug)]
+    pub struct RolloutServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RolloutServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RolloutServiceServer<T>
+    where
+        T: RolloutService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/grnry.segment.v1.RolloutService/GetRollout" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRolloutSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::GetRolloutRequest>
+                    for GetRolloutSvc<T> {
+                        type Response = super::GetRolloutResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRolloutRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::get_rollout(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRolloutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RolloutService/ListRevisions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRevisionsSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::ListRevisionsRequest>
+                    for ListRevisionsSvc<T> {
+                        type Response = super::ListRevisionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRevisionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::list_revisions(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRevisionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RolloutService/ControlRollout" => {
+                    #[allow(non_camel_case_types)]
+                    struct ControlRolloutSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::ControlRolloutRequest>
+                    for ControlRolloutSvc<T> {
+                        type Response = super::ControlRolloutResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ControlRolloutRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::control_rollout(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ControlRolloutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RolloutService/ApproveRollout" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveRolloutSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::ApproveRolloutRequest>
+                    for ApproveRolloutSvc<T> {
+                        type Response = super::ApproveRolloutResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveRolloutRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::approve_rollout(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveRolloutSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RolloutService/HoldSegments" => {
+                    #[allow(non_camel_case_types)]
+                    struct HoldSegmentsSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::HoldSegmentsRequest>
+                    for HoldSegmentsSvc<T> {
+                        type Response = super::HoldSegmentsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HoldSegmentsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::hold_segments(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HoldSegmentsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RolloutService/ReleaseSegments" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseSegmentsSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::ReleaseSegmentsRequest>
+                    for ReleaseSegmentsSvc<T> {
+                        type Response = super::ReleaseSegmentsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseSegmentsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::release_segments(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseSegmentsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RolloutService/ListHolds" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHoldsSvc<T: RolloutService>(pub Arc<T>);
+                    impl<
+                        T: RolloutService,
+                    > tonic::server::UnaryService<super::ListHoldsRequest>
+                    for ListHoldsSvc<T> {
+                        type Response = super::ListHoldsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListHoldsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RolloutService>::list_holds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHoldsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RolloutServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "grnry.segment.v1.RolloutService";
+    impl<T> tonic::server::NamedService for RolloutServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

@@ -115,6 +115,19 @@ service! {
 }
 
 service! {
+    /// Methods of `RolloutService`.
+    rollout_rpc = "grnry.segment.v1.RolloutService" {
+        get GetRollout GetRolloutRequest GetRolloutResponse;
+        revisions ListRevisions ListRevisionsRequest ListRevisionsResponse;
+        control ControlRollout ControlRolloutRequest ControlRolloutResponse;
+        approve ApproveRollout ApproveRolloutRequest ApproveRolloutResponse;
+        hold HoldSegments HoldSegmentsRequest HoldSegmentsResponse;
+        release ReleaseSegments ReleaseSegmentsRequest ReleaseSegmentsResponse;
+        holds ListHolds ListHoldsRequest ListHoldsResponse;
+    }
+}
+
+service! {
     /// Methods of `ClusterService`.
     cluster_rpc = "grnry.segment.v1.ClusterService" {
         list ListClusters ListClustersRequest ListClustersResponse;
@@ -154,6 +167,7 @@ mod tests {
             cluster_rpc::all(),
             hub_rpc::all(),
             plan_rpc::all(),
+            rollout_rpc::all(),
         ]
         .concat();
         for (service, name, request, answer) in &ours {

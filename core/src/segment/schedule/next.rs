@@ -39,6 +39,11 @@ impl Schedule {
         }
     }
 
+    /// True for `@every`, which has no times of its own.
+    pub fn is_every(&self) -> bool {
+        matches!(self.0, Kind::Every(_))
+    }
+
     /// The first wall clock minute in `[from, to)` that matches, whatever a zone does with it; none for `@every`.
     pub(crate) fn first_civil(&self, from: DateTime, to: DateTime) -> Option<DateTime> {
         match &self.0 {

@@ -23,6 +23,10 @@ in the API server's audit log.
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [list, create, delete]
+# What rollouts and users did, as Events on the Segment; patch joins repeats.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 # Who a user is, and whether Kubernetes lets them see what they ask for.
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]
@@ -39,7 +43,7 @@ in the API server's audit log.
   resourceNames:
     {{- include "segment-hub.secretNames" . | nindent 4 }}
   verbs: [get, update]
-# What is owed to clusters that are away: one ConfigMap for each deleted Segment.
+# What is owed to clusters that are away, and what must last of rollouts and holds: one ConfigMap for each Segment.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [list, create, update, delete]

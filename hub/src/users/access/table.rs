@@ -63,6 +63,16 @@ const CLUSTER_ACCESS: Right = Right {
     resource: "clusters",
     subresource: Some("access"),
 };
+const ROLLOUT: Right = Right {
+    verb: "create",
+    resource: "segments",
+    subresource: Some("rollout"),
+};
+const HOLD: Right = Right {
+    verb: "create",
+    resource: "segments",
+    subresource: Some("hold"),
+};
 const APPROVE: Right = Right {
     verb: "create",
     resource: "segments",
@@ -85,6 +95,16 @@ const fn changes(method: &'static str, right: Right, part: Option<Right>) -> Row
         right,
         scope: Scope::Cluster,
         part,
+        changes: true,
+    }
+}
+
+const fn changes_segment(method: &'static str, right: Right, scope: Scope) -> Row {
+    Row {
+        method,
+        right,
+        scope,
+        part: None,
         changes: true,
     }
 }
@@ -183,6 +203,44 @@ pub const TABLE: &[Row] = &[
         GET_SEGMENTS,
         Scope::Namespaces,
         Some(LIST_CLUSTERS),
+    ),
+    shows(
+        "grnry.segment.v1.RolloutService/GetRollout",
+        GET_SEGMENTS,
+        Scope::Segment,
+        None,
+    ),
+    shows(
+        "grnry.segment.v1.RolloutService/ListRevisions",
+        GET_SEGMENTS,
+        Scope::Segment,
+        None,
+    ),
+    changes_segment(
+        "grnry.segment.v1.RolloutService/ControlRollout",
+        ROLLOUT,
+        Scope::Segment,
+    ),
+    changes_segment(
+        "grnry.segment.v1.RolloutService/ApproveRollout",
+        APPROVE,
+        Scope::Segment,
+    ),
+    changes_segment(
+        "grnry.segment.v1.RolloutService/HoldSegments",
+        HOLD,
+        Scope::Namespaces,
+    ),
+    changes_segment(
+        "grnry.segment.v1.RolloutService/ReleaseSegments",
+        HOLD,
+        Scope::Namespaces,
+    ),
+    shows(
+        "grnry.segment.v1.RolloutService/ListHolds",
+        GET_SEGMENTS,
+        Scope::Namespaces,
+        None,
     ),
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.
     shows(
