@@ -69,7 +69,7 @@ impl FleetIndex {
         for (i, name) in names.iter().enumerate() {
             members.push(self.member_of(key, i, name, now, changed));
         }
-        let cap = self.cap_left();
+        let cap = self.cap_without(key, &names);
         let deadline = self.deadline(key);
         let Some(segment) = self.segments.get(key) else {
             return;

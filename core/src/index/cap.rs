@@ -34,6 +34,26 @@ impl FleetIndex {
         self.max_changing().saturating_sub(self.changing)
     }
 
+    /// How many may be in change, beside those that are in change for other Segments.
+    pub(super) fn cap_without(&self, key: &SegmentKey, names: &[ClusterName]) -> usize {
+        let only_here = names
+            .iter()
+            .filter(|name| {
+                let here = self
+                    .segments
+                    .get(key)
+                    .and_then(|segment| segment.members.get(*name))
+                    .is_some_and(|member| member.in_change);
+                here && self
+                    .clusters
+                    .get(*name)
+                    .is_some_and(|cluster| cluster.changing == 1)
+            })
+            .count();
+        self.max_changing()
+            .saturating_sub(self.changing.saturating_sub(only_here))
+    }
+
     /// A cluster is, or is not any more, in change for a Segment.
     pub(super) fn set_changing(&mut self, key: &SegmentKey, name: &ClusterName, changes: bool) {
         let Some(member) = self

@@ -389,6 +389,14 @@ impl FleetIndex {
         };
         member.placement = verdict;
         let leaves = !member.is_selected() && member.in_change;
+        if !member.is_selected()
+            && member.released.is_some_and(|released| {
+                member.held.map(|held| held.revision) != Some(released.revision)
+            })
+        {
+            // Should it come back, it waits for its turn as any other.
+            member.released = None;
+        }
         // The cluster's labels may change what is rendered.
         member.entry = None;
         member.older = None;

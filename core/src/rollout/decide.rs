@@ -65,7 +65,7 @@ pub struct Facts<'a> {
     pub completed: bool,
     /// `spec.paused`.
     pub paused: bool,
-    /// Clusters that may yet come into change, fleet-wide.
+    /// Clusters that may be in change, fleet-wide, beside those that are so for other Segments.
     pub cap: usize,
     /// How long a cluster may take.
     pub deadline: SignedDuration,
@@ -194,6 +194,14 @@ impl Tally {
     fn in_change(&self, proving: usize) -> usize {
         self.running + proving
     }
+}
+
+/// What the fleet-wide cap counts.
+fn is_changing(standing: Standing) -> bool {
+    matches!(
+        standing,
+        Standing::Released(_) | Standing::Unheard | Standing::Proving(_)
+    )
 }
 
 fn after(since: Timestamp, wait: SignedDuration) -> Timestamp {
@@ -352,12 +360,7 @@ impl<T: Copy> Step<'_, T> {
         let mut changing: Vec<bool> = self
             .standings
             .iter()
-            .map(|standing| {
-                matches!(
-                    standing,
-                    Standing::Released(_) | Standing::Unheard | Standing::Proving(_)
-                )
-            })
+            .map(|standing| is_changing(*standing))
             .collect();
         for i in picked.prove.iter().chain(&picked.release) {
             changing[*i] = true;
@@ -462,7 +465,13 @@ impl<T: Copy> Step<'_, T> {
     /// Who of those that wait may go now.
     fn pick(&self, walk: &mut Walk) -> Picked {
         let mut picked = Picked::default();
-        let mut cap = self.facts.cap;
+        let own = self
+            .members
+            .iter()
+            .zip(&self.standings)
+            .filter(|(member, standing)| !member.counted && is_changing(**standing))
+            .count();
+        let mut cap = self.facts.cap.saturating_sub(own);
         let mut room: Vec<usize> = self
             .waves()
             .zip(&self.proving)

@@ -11,4 +11,5 @@ mod delta;
 mod index;
 mod rollout;
 mod sync;
+mod waves;
 mod world;

@@ -8,12 +8,14 @@ use crate::enrolment::EnrolmentBook;
 use crate::enrolment::book::BookError;
 use segment_runtime::ApiError;
 use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
 
 /// The book, with the copy that checks of every call read.
 #[derive(Clone, Debug)]
 pub struct EnrolmentStore {
     secret: StoredSecret,
     copy: Arc<RwLock<EnrolmentBook>>,
+    one: Arc<Mutex<()>>,
 }
 
 /// The book can't be had.
@@ -47,6 +49,7 @@ impl EnrolmentStore {
         Ok(Self {
             secret,
             copy: Arc::new(RwLock::new(book)),
+            one: Arc::default(),
         })
     }
 
@@ -63,6 +66,8 @@ impl EnrolmentStore {
         &self,
         mut change: impl FnMut(&mut EnrolmentBook) -> T,
     ) -> Result<T, EnrolmentStoreError> {
+        // Only this leader writes it: one after the other, a fleet that joins at once makes no conflicts.
+        let _alone = self.one.lock().await;
         let mut answer = None;
         let data = self
             .secret

@@ -60,12 +60,17 @@ fn schedules_stop_everywhere_until_released_and_who_is_away_is_named() -> Result
             Ok(())
         })
         .await?;
-        let held = stage.says("visits", "Ready", "False", "Held").await?;
-        ensure!(
-            held["status"]["clusters"]["held"] == 3,
-            "{}",
-            held["status"]
-        );
+        stage.says("visits", "Ready", "False", "Held").await?;
+        wait::until("all three are held", wait::SOON, || async {
+            let held = stage.segments().get("visits").await?;
+            ensure!(
+                held["status"]["clusters"]["held"] == 3,
+                "{}",
+                held["status"]
+            );
+            Ok(())
+        })
+        .await?;
 
         // Held is held, whatever happens: a restart of the hub, a new revision, a hand that lifts it.
         stage.hub.crash().await?;
@@ -172,7 +177,8 @@ fn a_hold_ends_by_itself_and_on_calls_own_is_shown() -> Result<()> {
                 &json!({"metadata": {"annotations": {"segment.grnry.io/hold-until": until}}}),
             )
             .await?;
-        let held: Value = stage.says("visits", "Ready", "False", "Held").await?;
+        stage.says("visits", "Ready", "False", "Held").await?;
+        let held: Value = stage.segments().get("visits").await?;
         let words = held["status"]["worst"][0]["message"]
             .as_str()
             .context("words")?;

@@ -42,7 +42,7 @@ fn failures_beyond_the_budget_turn_the_rollout_back() -> Result<()> {
         let back = stage
             .says("visits", "Stalled", "True", "RolledBack")
             .await?;
-        let message = back["status"]["rollout"]["message"].to_string();
+        let message = back["message"].to_string();
         println!("{message}");
         ensure!(
             message.contains("rollback-e") && message.contains(&good[..7]),
