@@ -332,8 +332,14 @@ impl Held {
                     self.dirty.insert(shard_of(key));
                 }
                 Output::Apply(key) => {
-                    self.shared
-                        .set_entry(key, self.sync.entries().get(&key).cloned());
+                    let entry = self.sync.entries().get(&key).cloned();
+                    let before = self.shared.entry(key);
+                    if let (Some(entry), Some(before)) = (&entry, before)
+                        && entry.assignment.revision != before.assignment.revision
+                    {
+                        self.shared.reports.taken(key, entry.assignment.revision);
+                    }
+                    self.shared.set_entry(key, entry);
                     self.shared.queue.push(key);
                 }
                 Output::SendAllReports => self.shared.reports.all(),

@@ -2,8 +2,8 @@
 //!
 //! In: reports as they are made. Out: batches when the session asks. Law: core's. Not: what a report says (`applier.rs`).
 
-use segment_core::ids::{KeyHash, RootDigest};
-use segment_core::report::Report;
+use segment_core::ids::{KeyHash, Revision, RootDigest};
+use segment_core::report::{Report, State};
 use segment_core::reporter::Reporter;
 use segment_core::sync::frame::ReportBatch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -49,6 +49,20 @@ impl Reports {
             self.bell.notify_one();
         }
         news
+    }
+
+    /// An entry was taken in place of one of another revision. Where the last report was about this very one, from before
+    /// that other, it is not true any more: the hub would take it for the confirmation that is still to come.
+    pub fn taken(&self, key: KeyHash, revision: Revision) {
+        self.update(key, |old| {
+            let old = old.filter(|old| old.revision == revision)?;
+            Some(Report {
+                state: State::Pending,
+                reason: String::new(),
+                message: String::new(),
+                ..old
+            })
+        });
     }
 
     /// The newest report of an entry.

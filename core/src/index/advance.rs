@@ -201,6 +201,11 @@ impl FleetIndex {
         for i in &decision.release {
             if let Some(member) = segment.members.get_mut(&names[*i]) {
                 member.released = Some(Released { revision, at: now });
+                member.sent = member.released;
+                if member.held.map(|held| held.revision) != Some(revision) {
+                    // What it said of this revision was said before it held another.
+                    member.answered = false;
+                }
                 member.ordered = true;
                 member.joined = false;
                 member.refused = None;

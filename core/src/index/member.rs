@@ -37,6 +37,8 @@ pub struct Member {
     pub placement: Placement,
     /// What the rollout let go.
     pub released: Option<Released>,
+    /// What it was let go last, whatever has become wanted since: the order may be on its way.
+    pub(super) sent: Option<Released>,
     /// An order to put it was given since the cluster last said what it holds: it may be on its way, or taken.
     pub ordered: bool,
     /// What the cluster shall hold, once the newest revision is released to it.
@@ -62,6 +64,8 @@ pub struct Member {
     pub held: Option<EntryId>,
     /// What it last said about it.
     pub report: Option<Report>,
+    /// It has said something since it was let go: a report from before it held another revision proves nothing.
+    pub(super) answered: bool,
     /// Why it can't be rendered for this cluster.
     pub findings: Vec<Finding>,
     /// The order was not accepted: reason and message.
@@ -79,6 +83,7 @@ impl Member {
         Self {
             placement,
             released: None,
+            sent: None,
             ordered: false,
             entry: None,
             expected: None,
@@ -91,6 +96,7 @@ impl Member {
             gate_failed: None,
             held: None,
             report: None,
+            answered: false,
             findings: Vec::new(),
             refused: None,
             leaving: None,
@@ -109,7 +115,8 @@ impl Member {
         let (Some(entry), Some(report)) = (&self.entry, &self.report) else {
             return false;
         };
-        report.uid == entry.assignment.uid
+        self.answered
+            && report.uid == entry.assignment.uid
             && report.revision == entry.assignment.revision
             && report.digest == entry.assignment.rendered.digest()
             && matches!(report.state, State::Applied | State::Held)
@@ -128,13 +135,14 @@ impl Member {
     /// True where the cluster has said that it can't do what `entry` says.
     pub fn failed(&self) -> bool {
         self.refused.is_some()
-            || self.entry.as_ref().is_some_and(|entry| {
-                self.report.as_ref().is_some_and(|report| {
-                    report.revision == entry.assignment.revision
-                        && report.uid == entry.assignment.uid
-                        && report.state.is_failing()
+            || self.answered
+                && self.entry.as_ref().is_some_and(|entry| {
+                    self.report.as_ref().is_some_and(|report| {
+                        report.revision == entry.assignment.revision
+                            && report.uid == entry.assignment.uid
+                            && report.state.is_failing()
+                    })
                 })
-            })
     }
 
     /// True where the report speaks of what the cluster holds.

@@ -396,6 +396,7 @@ impl FleetIndex {
         {
             // Should it come back, it waits for its turn as any other.
             member.released = None;
+            member.sent = None;
         }
         // The cluster's labels may change what is rendered.
         member.entry = None;

@@ -5,7 +5,7 @@
 //! a run counts only for the revision that it ran. Not: whom to release (`rollout`).
 
 use super::{Changed, ClusterState, FleetIndex, Member, OrderedRun, Released, SegmentState};
-use crate::ids::{ClusterName, RunId, SegmentKey};
+use crate::ids::{ClusterName, Revision, RunId, SegmentKey};
 use crate::report::{RunResult, run_words};
 use crate::rollout::{Gate, Standing};
 use crate::run_order::RunPhase;
@@ -113,6 +113,7 @@ impl FleetIndex {
         }
         let facts = Seen {
             cluster,
+            revision,
             proof,
             gate,
             completed,
@@ -129,6 +130,7 @@ impl FleetIndex {
 /// What a standing is judged by, beside the member.
 struct Seen<'a> {
     cluster: &'a ClusterState,
+    revision: Option<Revision>,
     proof: Option<&'a OrderedRun>,
     gate: Gate,
     completed: bool,
@@ -142,7 +144,7 @@ struct Seen<'a> {
 impl Seen<'_> {
     fn standing(&self, member: &mut Member, now: Timestamp) -> Standing {
         let Some(released) = member.released else {
-            return self.unreleased(member);
+            return self.unreleased(member, now);
         };
         if member.confirmed() && member.holds_revision() {
             return self.gated(member, released.at);
@@ -170,15 +172,19 @@ impl Seen<'_> {
         }
     }
 
-    fn unreleased(&self, member: &Member) -> Standing {
+    fn unreleased(&self, member: &Member, now: Timestamp) -> Standing {
         if self.withheld {
             return Standing::Withheld;
         }
         if !(self.cluster.is_connected() && self.cluster.inventory_known) {
-            return if self.starting {
-                Standing::Unheard
-            } else {
-                Standing::Away
+            // It was let go, something else was wanted meanwhile, and it left before it said what it took.
+            let sent = member.sent.filter(|sent| {
+                Some(sent.revision) == self.revision && now.duration_since(sent.at) < self.deadline
+            });
+            return match sent {
+                Some(sent) => Standing::Released(sent.at),
+                None if self.starting => Standing::Unheard,
+                None => Standing::Away,
             };
         }
         match self.proof {

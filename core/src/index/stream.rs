@@ -304,11 +304,12 @@ impl FleetIndex {
                 (old.state, old.revision, old.digest)
                     != (report.state, report.revision, report.digest)
             });
+            let first = !std::mem::replace(&mut member.answered, true);
             member.report = (report.state != State::Removed).then_some(report);
             member.version = version;
             changed.segments.insert(key.clone());
             changed.clusters.insert(name.clone());
-            if moved {
+            if moved || first {
                 self.dirty.insert(key.clone());
             }
         }

@@ -19,7 +19,7 @@ use segment_crds::Rollout;
 use std::sync::Arc;
 
 /// Schedules that are run: each is a fleet, a strategy, and some thirty steps. A seed that fails is printed and shrunk.
-const SCHEDULES: u32 = 2_000;
+const SCHEDULES: u32 = 100_000;
 /// Clusters of a fleet.
 const CLUSTERS: usize = 5;
 /// Waves that a cluster's label may name; the last is that of no wave.
@@ -129,6 +129,8 @@ struct Agent {
     held: Option<(EntryId, OrderNumber)>,
     /// It came into change for this revision, then; `None` once it said how it went.
     changing: Option<(Revision, i64)>,
+    /// It was let go for this revision before, and never got the order.
+    again: Option<Revision>,
     /// When its stream ended, or the hub began.
     unheard_since: i64,
     /// The hub has heard of it since its start.
@@ -179,6 +181,7 @@ impl Model {
                 session: None,
                 held: None,
                 changing: None,
+                again: None,
                 unheard_since: 0,
                 heard: false,
                 rendered: segment_core::ids::Digest::default(),
@@ -254,10 +257,10 @@ impl Model {
         self.sessions += 1;
         let agent = &mut self.agents[i];
         agent.session = Some(self.sessions);
-        // An order of a hub that died, and that never came, changes nothing.
+        // An order that never came changes nothing; it is given anew, or not.
         let holds = agent.held.map(|(id, _)| id.revision);
-        if !agent.heard && agent.changing.map(|(revision, _)| revision) != holds {
-            agent.changing = None;
+        if agent.changing.map(|(revision, _)| revision) != holds {
+            agent.again = agent.changing.take().map(|(revision, _)| revision);
         }
         agent.heard = true;
         let held: Holdings = agent.held.iter().map(|(id, _)| (id.key, *id)).collect();
@@ -426,13 +429,16 @@ impl Model {
                 .is_some_and(|(revision, _)| revision == target);
             if ordered && !holds && !known && agent.session.is_some() {
                 agent.changing = Some((target, self.now));
-                came.push(i);
-            } else if !ordered
-                && !holds
+                // What is given anew was let go once, under the budget of then.
+                if agent.again.take() != Some(target) {
+                    came.push(i);
+                }
+            } else if agent.session.is_some()
                 && agent
                     .changing
                     .is_some_and(|(revision, _)| revision != target)
             {
+                // What was ordered and not taken is ordered no more.
                 agent.changing = None;
             }
         }
