@@ -13,6 +13,7 @@
 pub mod args;
 pub mod config;
 pub mod run;
+pub mod runs;
 
 pub mod connection;
 pub mod enrolment;

@@ -14,6 +14,7 @@ use crate::join::Join;
 use crate::metrics::Metrics;
 use crate::observer::observe;
 use crate::policy::{PolicyState, watch_policy};
+use crate::runs::{self, Runs};
 use crate::session::keep_connected;
 use crate::shared::Shared;
 use crate::store::format::StateContent;
@@ -221,6 +222,7 @@ fn work(work: Work, start: Start) {
         incomplete: loaded.stored.damaged,
         ..loaded.state
     };
+    let ordered_runs = state.runs.clone();
     let held = Held::new(
         AgentSync::new(loaded.stored),
         Arc::clone(&shared),
@@ -260,6 +262,19 @@ fn work(work: Work, start: Start) {
         ),
     );
     tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
+    let runs = Runs::new(
+        Arc::clone(&shared),
+        events.clone(),
+        lease.clone(),
+        runs::Calls {
+            client: client.clone(),
+            limit: config.call_deadline(),
+        },
+        config.runs,
+        config.periods.run_look,
+        ordered_runs,
+    );
+    tasks.spawn("runs", runs.run(stop.clone()));
     let calls = Calls {
         shared: Arc::clone(&shared),
         client,

@@ -9,6 +9,7 @@ use crate::observer::cache::Cache;
 use crate::policy::PolicyState;
 use crate::queue::{Backoffs, Queue};
 use crate::reporter::Reports;
+use crate::runs::SharedRuns;
 use jiff::Timestamp;
 use segment_core::apply::{Record, held_place};
 use segment_core::assignment::Entry;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub backoffs: Backoffs,
     /// Reports.
     pub reports: Reports,
+    /// Ordered runs.
+    pub runs: SharedRuns,
     /// The agent's own faults.
     pub health: Health,
     /// The local policy.
@@ -70,6 +73,7 @@ impl Shared {
             queue: Queue::default(),
             backoffs: Backoffs::default(),
             reports: Reports::default(),
+            runs: SharedRuns::default(),
             health,
             policy,
             metrics,

@@ -60,6 +60,8 @@ pub struct ClusterState {
     pub policy_digest: Option<PolicyDigest>,
     /// Its own policy, where its agent has told it: clusters with the same share one.
     pub policy: Option<Arc<Policy>>,
+    /// Its agent carries out ordered runs; false before it has said so.
+    pub takes_runs: bool,
     /// Runs that were ordered there.
     pub ordered_runs: super::OrderedRuns,
     /// Version of the index at which this changed.
@@ -91,6 +93,7 @@ impl ClusterState {
             health: AgentHealth::default(),
             policy_digest: None,
             policy: None,
+            takes_runs: false,
             ordered_runs: super::OrderedRuns::new(),
             version: 0,
         }

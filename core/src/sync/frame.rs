@@ -8,6 +8,7 @@ use crate::delta::Order;
 use crate::fence::{Fence, Watermark};
 use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::report::Report;
+use crate::run_order::{RunEvent, RunOrder};
 use std::sync::Arc;
 
 /// Version of the protocol that this code speaks.
@@ -23,11 +24,17 @@ pub const REPORTS_CHUNK: usize = 64;
 pub const ORDERS_CHUNK_BYTES: usize = 256 * 1024;
 /// Orders in one frame.
 pub const ORDERS_CHUNK: usize = 256;
+/// Run orders in one frame: a few, as each carries a whole CronJob.
+pub const RUN_ORDERS_CHUNK: usize = 16;
+/// Events of runs in one frame: as large as reports.
+pub const RUN_EVENTS_CHUNK: usize = 64;
 /// Entries that one cluster may hold: 1,000 average ones are tested, the store's budget ends below this.
 pub const MAX_ENTRIES: usize = 20_000;
 
 /// Capability of an agent that tells its policy when it is asked for.
 pub const TELLS_POLICY: &str = "policy";
+/// Capability of an agent that carries out ordered runs.
+pub const RUNS_NOW: &str = "run-now";
 
 /// First frame of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +94,8 @@ pub enum AgentFrame {
         /// The policy.
         text: Arc<PolicyText>,
     },
+    /// What became of ordered runs.
+    RunEvents(Vec<RunEvent>),
 }
 
 /// A batch of reports.
@@ -159,6 +168,8 @@ pub enum HubFrame {
     ReportsWanted,
     /// The text of the policy with this digest, please.
     PolicyWanted(PolicyDigest),
+    /// Runs are ordered.
+    RunOrders(RunOrders),
     /// The hub ends this stream; come back.
     Goodbye {
         /// For people.
@@ -194,4 +205,13 @@ pub struct Orders {
     pub watermark: Watermark,
     /// The orders.
     pub orders: Vec<Order>,
+}
+
+/// A frame of run orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOrders {
+    /// The leader's fence.
+    pub fence: Fence,
+    /// The orders.
+    pub orders: Vec<Arc<RunOrder>>,
 }

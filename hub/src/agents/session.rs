@@ -163,7 +163,9 @@ impl Session {
                 changes = slots.take() => {
                     let outputs = {
                         let memory = self.memory.borrow().clone();
-                        sync.on_desired(changes, &memory)
+                        let mut outputs = sync.on_desired(changes.desired, &memory);
+                        outputs.extend(changes.runs.map(|open| sync.on_runs(open, &memory)).into_iter().flatten());
+                        outputs
                     };
                     self.carry_out(&mut sync, outputs, &slots, out).await?;
                 }
@@ -242,6 +244,7 @@ impl Session {
                 Output::Acked(acks) => StreamEvent::Acked(acks),
                 Output::Reports(batch) => StreamEvent::Reports(batch),
                 Output::Health(health) => StreamEvent::Health(health),
+                Output::RunEvents(events) => StreamEvent::RunEvents(events),
                 Output::PolicyTold(told) => {
                     let (cluster, session) = (&self.leaf.cluster, self.number);
                     let wanted = self.fleet.policy_told(cluster, session, told).await?;
@@ -278,11 +281,13 @@ impl Session {
     }
 
     async fn send(&self, frame: HubFrame, out: &Out) -> Result<(), End> {
+        // A leader that slept must notice before it orders anything.
+        if matches!(frame, HubFrame::Orders(_) | HubFrame::RunOrders(_))
+            && !leader::leads(&self.lease)
+        {
+            return Err(End::Goodbye("this hub no longer leads"));
+        }
         if let HubFrame::Orders(orders) = &frame {
-            // A leader that slept must notice before it orders anything.
-            if !leader::leads(&self.lease) {
-                return Err(End::Goodbye("this hub no longer leads"));
-            }
             self.metrics.orders.inc_by(orders.orders.len() as u64);
             for order in &orders.orders {
                 if let segment_core::delta::Order::Remove { key, order } = order {
