@@ -24,6 +24,7 @@ use prometheus_client::registry::Registry;
 use segment_core::apply::{Look, Place, target};
 use segment_core::ids::{InstanceId, KeyHash, Uid};
 use segment_core::names;
+use segment_core::run_order::known::KnownRun;
 use segment_core::sync::agent::AgentSync;
 use segment_runtime::admin::{AdminServer, Readiness, ReadyHandle};
 use segment_runtime::backoff::Backoff;
@@ -199,14 +200,13 @@ fn work(work: Work, start: Start) {
     // A store that lost it obeys nobody else: the certificate says whose orders these are.
     loaded.stored.hub = loaded.stored.hub.or_else(|| identity.hub());
     let stop = tasks.shutdown_token();
-    let health = Health::default();
     let (policy_sender, policy) = watch::channel(PolicyState::Unread);
     let shared = Arc::new(Shared::new(
         loaded.stored.entries.clone(),
         loaded.stored.hub.clone(),
         loaded.records,
         policy,
-        health.clone(),
+        Health::default(),
         metrics,
     ));
     let (events, held_events) = mpsc::channel(EVENTS);
@@ -240,41 +240,28 @@ fn work(work: Work, start: Start) {
         lease_end,
         &tasks,
     );
-    let namespace = config.namespace.clone();
-    tasks.spawn(
-        "policy",
-        watch_policy(
-            client.clone(),
-            namespace,
-            policy_sender,
-            health,
-            policy_ready,
-            stop.clone(),
-        ),
-    );
-    tasks.spawn(
-        "observer",
-        observe(
-            Arc::clone(&shared),
-            client.clone(),
-            tasks.clone(),
-            stop.clone(),
-        ),
+    start_watches(
+        &config,
+        &client,
+        &shared,
+        policy_sender,
+        policy_ready,
+        &tasks,
     );
     tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
-    let runs = Runs::new(
-        Arc::clone(&shared),
-        events.clone(),
+    let runs = runs::Calls {
+        client: client.clone(),
+        limit: config.call_deadline(),
+    };
+    start_runs(
+        &config,
+        runs,
+        &shared,
         lease.clone(),
-        runs::Calls {
-            client: client.clone(),
-            limit: config.call_deadline(),
-        },
-        config.runs,
-        config.periods.run_look,
+        &events,
+        &tasks,
         ordered_runs,
     );
-    tasks.spawn("runs", runs.run(stop.clone()));
     let calls = Calls {
         shared: Arc::clone(&shared),
         client,
@@ -310,6 +297,55 @@ fn start_held(
         lease_end.cancel();
         result
     });
+}
+
+/// Starts what watches the policy, and what the policy lets us watch.
+fn start_watches(
+    config: &Config,
+    client: &kube::Client,
+    shared: &Arc<Shared>,
+    policy: watch::Sender<PolicyState>,
+    ready: ReadyHandle,
+    tasks: &Tasks,
+) {
+    let stop = tasks.shutdown_token();
+    tasks.spawn(
+        "policy",
+        watch_policy(
+            client.clone(),
+            config.namespace.clone(),
+            policy,
+            shared.health.clone(),
+            ready,
+            stop.clone(),
+        ),
+    );
+    tasks.spawn(
+        "observer",
+        observe(Arc::clone(shared), client.clone(), tasks.clone(), stop),
+    );
+}
+
+/// Starts the task of ordered runs, with what the store knows of them.
+fn start_runs(
+    config: &Config,
+    calls: runs::Calls,
+    shared: &Arc<Shared>,
+    lease: watch::Receiver<LeaseState>,
+    events: &mpsc::Sender<Event>,
+    tasks: &Tasks,
+    stored: Vec<KnownRun>,
+) {
+    let runs = Runs::new(
+        Arc::clone(shared),
+        events.clone(),
+        lease,
+        calls,
+        config.runs,
+        config.periods.run_look,
+        stored,
+    );
+    tasks.spawn("runs", runs.run(tasks.shutdown_token()));
 }
 
 /// Starts the workers. Each has a way to `held`, which ends when the last one does.

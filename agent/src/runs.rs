@@ -212,10 +212,10 @@ impl Runs {
         let order = self.orders.get(&id).cloned();
         let next = match self.next(&known, order.as_deref(), lists).await {
             Ok(next) => next,
-            Err(error) => self.not_seen(&known, order.as_deref(), &error),
+            Err(error) => Self::not_seen(&known, order.as_deref(), &error),
         };
         match (next, order) {
-            (Some(Next::Tell(tell)), _) => self.told(known, tell),
+            (Some(Next::Tell(tell)), _) => self.told(&known, tell),
             (Some(Next::Suspend(until)), _) => self.suspend(known, until).await,
             (Some(Next::Create), Some(order)) => self.create(known, &order, lists).await,
             // Nobody said yet that it is still wanted.
@@ -288,12 +288,7 @@ impl Runs {
     }
 
     /// The API server could not be asked: what is not begun waits, as long as it may.
-    fn not_seen(
-        &self,
-        known: &KnownRun,
-        order: Option<&RunOrder>,
-        error: &ApiError,
-    ) -> Option<Next> {
+    fn not_seen(known: &KnownRun, order: Option<&RunOrder>, error: &ApiError) -> Option<Next> {
         let words = with_causes(error);
         tracing::warn!(run = %known.event.id, error = words, "an ordered run can't be looked at");
         let order = order.filter(|_| known.begun != Begun::Creating)?;
@@ -309,9 +304,9 @@ impl Runs {
     }
 
     /// Takes in how a run is.
-    fn told(&mut self, known: KnownRun, tell: Tell) {
+    fn told(&mut self, known: &KnownRun, tell: Tell) {
         let waits = tell.phase == RunPhase::Waiting;
-        let event = tell.event(&known, Timestamp::now());
+        let event = tell.event(known, Timestamp::now());
         let mut run = KnownRun {
             event,
             ..known.clone()
@@ -327,7 +322,7 @@ impl Runs {
             at: known.event.at,
             ..run.event.clone()
         } == known.event;
-        if run == known || (same && run.suspended_until == known.suspended_until) {
+        if run == *known || (same && run.suspended_until == known.suspended_until) {
             return;
         }
         let id = run.event.id;
@@ -376,7 +371,7 @@ impl Runs {
         self.events.push(run.event.clone());
         self.known.put(run.clone());
         if !self.store_now().await {
-            self.not_stored(known);
+            self.not_stored(&known);
             return;
         }
         if let Some(suspension) = run.suspension() {
@@ -402,7 +397,7 @@ impl Runs {
             run.begun = Begun::Creating;
             self.known.put(run.clone());
             if !self.store_now().await {
-                self.not_stored(known);
+                self.not_stored(&known);
                 return;
             }
             self.tried.insert(id);
@@ -422,7 +417,7 @@ impl Runs {
         match result {
             Ok(_) => {
                 tracing::info!(run = %id, job = run.job, segment = %order.key, "Job created");
-                self.told(run, Tell::new(RunPhase::Running, "", ""));
+                self.told(&run, Tell::new(RunPhase::Running, "", ""));
             }
             // Seen with the next look, which says whose it is.
             Err(error) if error.is_already_exists() => self.quick = true,
@@ -432,12 +427,12 @@ impl Runs {
             Err(error) => {
                 let words = with_causes(&error);
                 let told = failed(&failure_of(&error, &words));
-                self.told(run, Tell::new(RunPhase::Failed, told.reason, told.message));
+                self.told(&run, Tell::new(RunPhase::Failed, told.reason, told.message));
             }
         }
     }
 
-    fn not_stored(&mut self, before: KnownRun) {
+    fn not_stored(&mut self, before: &KnownRun) {
         self.known.put(before.clone());
         let message = "the agent's store can't be written";
         self.told(

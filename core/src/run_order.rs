@@ -8,6 +8,7 @@ pub mod campaign;
 pub mod carry_out;
 pub mod job;
 pub mod known;
+pub mod with_env;
 
 use crate::assignment::Rendered;
 use crate::ids::{KeyHash, Revision, RunId, SegmentKey, Uid};

@@ -476,10 +476,7 @@ impl FleetTask {
                 let _gone = reply.send(index.remembered(&cluster));
                 Changed::default()
             }
-            Event::Policy(event) => {
-                event.apply(index);
-                Changed::default()
-            }
+            Event::Policy(event) => event.apply(index),
             Event::OrderRun(cluster, order) => index.order_run(&cluster, *order, now),
             Event::Stream {
                 cluster,

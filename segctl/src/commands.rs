@@ -17,6 +17,7 @@ mod names;
 mod orphans;
 mod plan;
 mod render;
+mod run_now;
 mod status;
 mod token;
 mod version;
@@ -55,6 +56,7 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Render(render) => render::run(&globals, render).await,
         Command::Explain(explain) => explain::run(&globals, explain).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
+        Command::Run(args) => run_now::run(&Hub::find(&globals).await?, args).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,
         Command::Token { command } => token::run(&Hub::find(&globals).await?, command).await,

@@ -61,6 +61,9 @@ fn items(answer: &Answer) -> &[Value] {
 
 impl Calls {
     /// What is at a Job's place, and the API server's clock.
+    ///
+    /// # Errors
+    /// When the API server does not say.
     pub async fn job(
         &self,
         namespace: &Namespace,
@@ -94,6 +97,9 @@ impl Calls {
     }
 
     /// The Segment's CronJob in a place; `None` where there is none, or one that is not its.
+    ///
+    /// # Errors
+    /// When the API server does not say.
     pub async fn cronjob(
         &self,
         place: &Place,
@@ -141,6 +147,9 @@ impl Calls {
     }
 
     /// All Jobs of a namespace.
+    ///
+    /// # Errors
+    /// When the API server does not say.
     pub async fn jobs(&self, namespace: &Namespace) -> Result<Vec<Value>, ApiError> {
         let jobs = raw::path("batch/v1", "jobs", Some(namespace.as_str()), None);
         let first = format!("{jobs}?limit={PAGE}");
@@ -157,6 +166,9 @@ impl Calls {
     }
 
     /// Creates a Job.
+    ///
+    /// # Errors
+    /// As the API server refuses; one of that name may be there.
     pub async fn create(&self, namespace: &Namespace, body: &Value) -> Result<Answer, ApiError> {
         let jobs = raw::path("batch/v1", "jobs", Some(namespace.as_str()), None);
         let options = WriteOptions {

@@ -46,6 +46,8 @@ pub enum Reason {
     ResumeTokenTooOld,
     /// Too many watches.
     TooManyWatches,
+    /// Too many requests to run at a time.
+    TooManyRuns,
     /// Too many join tokens.
     TooManyTokens,
     /// The Cluster is there and has other labels.
@@ -81,6 +83,7 @@ impl Reason {
             Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
             Self::ResumeTokenTooOld => "RESUME_TOKEN_TOO_OLD",
             Self::TooManyWatches => "TOO_MANY_WATCHES",
+            Self::TooManyRuns => "TOO_MANY_RUNS",
             Self::TooManyTokens => "TOO_MANY_TOKENS",
             Self::LabelsDiffer => "LABELS_DIFFER",
             Self::NotJoinable => "NOT_JOINABLE",

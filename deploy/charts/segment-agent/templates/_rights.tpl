@@ -1,6 +1,6 @@
 {{/*
 What the agent may do, all of it: no cluster-wide right, and no Secret but its own identity. No value changes it, but for the list of
-namespaces. A verb that the agent does not use is a fault, as is one that it lacks: both show in the API server's audit log.
+namespaces and the policy's rule runNow. A verb that the agent does not use is a fault, as is one that it lacks: both show in the API server's audit log.
 */}}
 
 {{/* In each of `policy.namespaces`. */}}
@@ -15,6 +15,12 @@ namespaces. A verb that the agent does not use is a fault, as is one that it lac
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, watch]
+{{- if .Values.policy.rules.runNow }}
+# Runs that the hub orders, as the policy says it may.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [create]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]

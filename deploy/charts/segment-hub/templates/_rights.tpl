@@ -23,6 +23,10 @@ in the API server's audit log.
 - apiGroups: [apps]
   resources: [controllerrevisions]
   verbs: [list, create, delete]
+# What users did to a Segment, as `kubectl describe` shows it. patch: a repeat is counted.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 # Who a user is, and whether Kubernetes lets them see what they ask for.
 - apiGroups: [authentication.k8s.io]
   resources: [tokenreviews]

@@ -69,6 +69,13 @@ const APPROVE: Right = Right {
     subresource: Some("approval"),
 };
 
+/// A run is made, as kubectl would make a Job; on every cluster it is asked of.
+const RUN: Right = Right {
+    verb: "create",
+    resource: "segments",
+    subresource: Some("run"),
+};
+
 const fn shows(method: &'static str, right: Right, scope: Scope, part: Option<Right>) -> Row {
     Row {
         method,
@@ -184,6 +191,10 @@ pub const TABLE: &[Row] = &[
         Scope::Namespaces,
         Some(LIST_CLUSTERS),
     ),
+    Row {
+        scope: Scope::Segment,
+        ..changes("grnry.segment.v1.RunService/Run", RUN, None)
+    },
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.
     shows(
         "grnry.segment.v1.HubService/GetHub",

@@ -7,6 +7,7 @@
 pub mod assignment;
 pub mod cluster;
 pub mod plan;
+pub mod run;
 pub mod segment;
 pub mod why;
 
