@@ -23,6 +23,7 @@ mod main_job;
 mod plan;
 mod policy;
 mod rights;
+mod run_now;
 mod schedules;
 mod users;
 mod webhook;
