@@ -335,7 +335,10 @@ impl Runs {
         if run.is_over() {
             self.tried.remove(&id);
         }
-        let stored = run.event.phase != known.event.phase || run.suspended_until.is_none();
+        // What only waits is not stored, and another word on it is no reason to write.
+        let stored = run.event.phase != known.event.phase
+            || run.suspended_until != known.suspended_until
+            || run.begun != known.begun;
         self.events.push(run.event.clone());
         self.known.put(run);
         if stored {

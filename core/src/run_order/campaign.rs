@@ -215,6 +215,16 @@ impl Campaign {
         connected
     }
 
+    /// What has not ended is not followed any longer.
+    pub fn give_up(&mut self) {
+        self.version += 1;
+        for turn in self.turns.values_mut().filter(|turn| !turn.is_over()) {
+            let message = "its end was not told in time; it may go on there";
+            turn.over(RunPhase::Failed, "NotTold", message);
+            turn.version = self.version;
+        }
+    }
+
     /// One whose turn it was can't be ordered after all.
     pub fn refuse(&mut self, name: &ClusterName, reason: &str, message: &str) {
         self.version += 1;

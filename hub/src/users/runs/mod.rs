@@ -11,7 +11,7 @@
 pub mod order;
 
 use crate::fleet::{Event, Fleet};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use order::Ask;
 use segment_core::ids::{ClusterName, Namespace, RunId, SegmentKey, Uid};
 use segment_core::index::FleetIndex;
@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Requests that are remembered; beyond it those that are over go, the oldest first.
 pub const CAMPAIGNS: usize = 64;
+/// How long a request is followed: its runs may start within a day, and take another.
+const FOLLOWED: SignedDuration = SignedDuration::from_hours(48);
 /// Changes of the index within this time are looked at together.
 const DEBOUNCE: Duration = Duration::from_millis(100);
 /// How often time alone is looked at.
@@ -152,6 +154,9 @@ async fn drive(running: Arc<Running>, fleet: Fleet, stop: CancellationToken) {
     let mut changed = fleet.version();
     loop {
         let now = Timestamp::now();
+        if now.duration_since(running.begun) > FOLLOWED {
+            running.campaign().give_up();
+        }
         let turns = {
             let index = fleet.index();
             running
@@ -211,7 +216,6 @@ pub fn seen(index: &FleetIndex, name: &ClusterName, id: RunId) -> Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::SignedDuration;
 
     fn ask() -> Ask {
         Ask {

@@ -55,8 +55,6 @@ pub struct Released {
     pub parsed: Arc<ParsedSegment>,
     /// The cluster.
     pub view: ClusterView,
-    /// House defaults.
-    pub defaults: HouseDefaults,
 }
 
 /// What the rollout gave to a cluster, where the cluster holds it.
@@ -102,7 +100,6 @@ pub fn released(
         entry: Arc::clone(entry),
         parsed: Arc::clone(&good.parsed),
         view: cluster.view.clone(),
-        defaults: index.defaults().clone(),
     })
 }
 
@@ -112,15 +109,15 @@ pub fn released(
 /// What is wrong with a variable.
 pub fn rendered(
     released: &Released,
+    defaults: &HouseDefaults,
     env: &BTreeMap<String, String>,
     now: Timestamp,
 ) -> Result<Rendered, Finding> {
     if env.is_empty() {
         return Ok(released.entry.assignment.rendered.clone());
     }
-    let with = with_env(&released.parsed, &released.defaults, env, now)?;
-    render(&with, &released.defaults, &released.view)
-        .map_err(|findings| first(&released.parsed, findings))
+    let with = with_env(&released.parsed, defaults, env, now)?;
+    render(&with, defaults, &released.view).map_err(|findings| first(&released.parsed, findings))
 }
 
 /// The order for a cluster whose turn it is.
@@ -131,11 +128,18 @@ pub(super) fn order(
     now: Timestamp,
 ) -> Result<RunOrder, Unordered> {
     // The index is given back before anything is rendered.
-    let released = released(&fleet.index(), &wish.key, wish.uid, name)?;
-    let rendered = rendered(&released, &wish.ask.env, now).map_err(|finding| Unordered {
-        reason: "InvalidEnv",
-        message: finding.to_string(),
-    })?;
+    let (released, defaults) = {
+        let index = fleet.index();
+        (
+            released(&index, &wish.key, wish.uid, name)?,
+            index.defaults().clone(),
+        )
+    };
+    let rendered =
+        rendered(&released, &defaults, &wish.ask.env, now).map_err(|finding| Unordered {
+            reason: "InvalidEnv",
+            message: finding.to_string(),
+        })?;
     Ok(RunOrder {
         id: run_id(&wish.request_id, wish.uid, name),
         purpose: RunPurpose::Manual,

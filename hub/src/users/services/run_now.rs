@@ -18,6 +18,7 @@ use segment_core::ids::{ClusterName, Namespace, SegmentKey, Uid};
 use segment_core::render::{RenderKey, render_key};
 use segment_core::run_order::campaign::{Campaign, run_id};
 use segment_core::run_order::with_env::VARIABLES;
+use segment_core::segment::HouseDefaults;
 use segment_core::selector::Selector;
 use segment_proto::limits::REAUTHORISE_PERIOD;
 use segment_proto::v1::{RunRequest, RunResponse};
@@ -147,8 +148,9 @@ impl Services {
         } = self.chosen(&wanted, uid)?;
         let seat = self.seat_for_plans().await?;
         let env = wanted.ask.env.clone();
+        let defaults = self.fleet().index().defaults().clone();
         // Each distinct rendering once: one variable may be wrong on some clusters only.
-        let judged = tokio::task::spawn_blocking(move || judge(&clusters, &env, now));
+        let judged = tokio::task::spawn_blocking(move || judge(&clusters, &defaults, &env, now));
         let names = judged.await.map_err(|_| super::plan::gone())??;
         drop(seat);
         let validate_only = request.validate_only;
@@ -276,6 +278,7 @@ impl Services {
 /// All clusters, or what is wrong with a variable on the first where something is.
 fn judge(
     chosen: &[(ClusterName, Option<Released>)],
+    defaults: &HouseDefaults,
     env: &BTreeMap<String, String>,
     now: Timestamp,
 ) -> Result<Vec<ClusterName>, Status> {
@@ -287,7 +290,7 @@ fn judge(
         if !seen.insert(render_key(&released.parsed, &released.view).without_h()) {
             continue;
         }
-        if let Err(mut finding) = rendered(released, env, now) {
+        if let Err(mut finding) = rendered(released, defaults, env, now) {
             finding.message = format!("{} (on cluster {name})", finding.message);
             return Err(errors::finding(Reason::InvalidValue, &finding));
         }
