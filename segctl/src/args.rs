@@ -4,7 +4,7 @@
 
 mod run_now;
 
-pub(crate) use run_now::RunArgs;
+pub(crate) use run_now::{LogsArgs, RunArgs};
 
 use crate::exit::EXIT_CODES;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -126,6 +126,11 @@ pub(crate) enum Command {
     /// --timeout is over: the runs go on.
     #[command(verbatim_doc_comment)]
     Run(RunArgs),
+    /// The kubectl line that shows what a run wrote
+    ///
+    /// The hub does not pass logs on: they stay on their cluster. Exit code 3, as they could not be shown here; 4 where no run
+    /// is known.
+    Logs(LogsArgs),
     /// What clusters hold that no Segment here asks for
     Orphans(OrphansArgs),
     /// Join clusters, list them

@@ -13,6 +13,7 @@ mod get;
 mod hub;
 mod import;
 mod lint;
+mod logs;
 mod names;
 mod orphans;
 mod plan;
@@ -56,6 +57,7 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Render(render) => render::run(&globals, render).await,
         Command::Explain(explain) => explain::run(&globals, explain).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
+        Command::Logs(logs) => logs::run(&Hub::find(&globals).await?, logs).await,
         Command::Run(args) => run_now::run(&Hub::find(&globals).await?, args).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,

@@ -1,4 +1,4 @@
-//! The arguments of `run`.
+//! The arguments of `run` and `logs`.
 
 use super::{Listing, duration, label};
 use clap::Args as ClapArgs;
@@ -58,4 +58,20 @@ pub(crate) struct RunArgs {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) listing: Listing,
+}
+
+/// `logs`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct LogsArgs {
+    /// namespace/name of a Segment, or name with -n
+    pub(crate) segment: String,
+    /// Name of a Cluster
+    #[arg(long, value_name = "NAME")]
+    pub(crate) cluster: String,
+    /// Id of a run that was ordered [default: the newest run by schedule]
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// Go on showing what is written
+    #[arg(short, long)]
+    pub(crate) follow: bool,
 }

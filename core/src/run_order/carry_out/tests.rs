@@ -185,6 +185,25 @@ fn a_job_that_may_have_been_made_is_made_by_no_other_process() {
 }
 
 #[test]
+fn a_pod_that_cannot_start_is_told_while_the_job_runs() {
+    let pod = PodSeen {
+        uid: Uid([4; 16]),
+        job: Uid([9; 16]),
+        created: at(1001),
+        exit_code: None,
+        reason: "ImagePullBackOff".into(),
+        message: "Back-off pulling image".into(),
+    };
+    let mut known = ordered(&testing::run_order("r", 0), at(0));
+    known.begun = Begun::Creating;
+    let JobLook::Seen(job, _) = look(&json!({"startTime": "1970-01-01T00:16:41Z"})) else {
+        panic!("a Job")
+    };
+    let stuck = follow(&known, &JobLook::Seen(job, Some(Box::new(pod))), false);
+    assert_eq!(words(&stuck), (RunPhase::Running, "ImagePullBackOff"));
+}
+
+#[test]
 fn the_job_has_our_marks_its_own_end_and_no_controller() {
     let mut order = testing::run_order("r", 0);
     order.deadline = Some(SignedDuration::from_secs(30));
