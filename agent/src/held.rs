@@ -14,7 +14,7 @@ use segment_core::ids::{HubId, InstanceId, KeyHash, PolicyDigest, Uid};
 use segment_core::run_order::RunEvent;
 use segment_core::run_order::known::KnownRun;
 use segment_core::sync::agent::{About, AgentSync, Output};
-use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, Orders};
+use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, LogChunk, Orders};
 use segment_proto::convert::frame::FromHub;
 use segment_runtime::Tasks;
 use segment_runtime::backoff::Backoff;
@@ -66,6 +66,8 @@ pub enum Event {
     Recorded(KeyHash),
     /// What became of ordered runs.
     RunEvents(Vec<RunEvent>),
+    /// Logs that the hub asked for.
+    LogChunk(LogChunk),
     /// What is known of ordered runs is to be stored.
     RunsKnown {
         /// The newest.
@@ -268,6 +270,7 @@ impl Held {
                 self.stream = None;
                 self.sync.disconnected();
                 self.shared.runs.obeying(false);
+                self.shared.logs.stop_all();
                 Vec::new()
             }
             // Of a stream that is not the newest any more.
@@ -287,6 +290,12 @@ impl Held {
             }
             Event::Recorded(key) => {
                 self.dirty.insert(shard_of(key));
+                Vec::new()
+            }
+            Event::LogChunk(chunk) => {
+                if self.sync.is_obeying() {
+                    self.send(AgentFrame::LogChunk(chunk));
+                }
                 Vec::new()
             }
             Event::RunEvents(events) => {
@@ -375,6 +384,7 @@ impl Held {
                 }
                 Output::SendAllReports => self.shared.reports.all(),
                 Output::SendPolicyText(digest) => self.send_policy_text(digest),
+                Output::PassLogs(wanted) => self.shared.logs.put(wanted),
                 Output::TellRuns => self.shared.runs.obeying(true),
                 Output::TakeRuns(orders) => self.shared.runs.put(orders, Vec::new()),
                 Output::Close {

@@ -13,6 +13,7 @@
 
 pub mod args;
 pub mod config;
+pub mod logs;
 pub mod run;
 pub mod runs;
 

@@ -11,6 +11,7 @@ use crate::health::Health;
 use crate::held::{EVENTS, Event, Held, Process};
 use crate::identity::IdentityStore;
 use crate::join::Join;
+use crate::logs::pass_logs;
 use crate::metrics::Metrics;
 use crate::observer::observe;
 use crate::policy::{PolicyState, watch_policy};
@@ -326,7 +327,7 @@ fn start_watches(
     );
 }
 
-/// Starts the task of ordered runs, with what the store knows of them.
+/// Starts the tasks of ordered runs, with what the store knows of them, and of logs.
 fn start_runs(
     config: &Config,
     calls: runs::Calls,
@@ -336,6 +337,17 @@ fn start_runs(
     tasks: &Tasks,
     stored: Vec<KnownRun>,
 ) {
+    tasks.spawn(
+        "logs",
+        pass_logs(
+            Arc::clone(shared),
+            calls.client.clone(),
+            calls.limit,
+            events.clone(),
+            tasks.clone(),
+            tasks.shutdown_token(),
+        ),
+    );
     let runs = Runs::new(
         Arc::clone(shared),
         events.clone(),

@@ -4,6 +4,7 @@
 //! Not: decisions.
 
 use crate::health::Health;
+use crate::logs::LogRequests;
 use crate::metrics::Metrics;
 use crate::observer::cache::Cache;
 use crate::policy::PolicyState;
@@ -42,6 +43,8 @@ pub struct Shared {
     pub reports: Reports,
     /// Ordered runs.
     pub runs: SharedRuns,
+    /// Logs that are asked for.
+    pub logs: LogRequests,
     /// The agent's own faults.
     pub health: Health,
     /// The local policy.
@@ -74,6 +77,7 @@ impl Shared {
             backoffs: Backoffs::default(),
             reports: Reports::default(),
             runs: SharedRuns::default(),
+            logs: LogRequests::default(),
             health,
             policy,
             metrics,

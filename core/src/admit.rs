@@ -126,6 +126,21 @@ pub fn admit_run(
     admit(policy, template, hub_namespace)
 }
 
+/// Judges whether the hub may read logs in a namespace.
+///
+/// # Errors
+/// Rule `logs`, or `namespaces`.
+pub fn admit_logs(
+    policy: &Policy,
+    namespace: &Namespace,
+    hub_namespace: &Namespace,
+) -> Result<(), Refusal> {
+    if !policy.logs {
+        return refuse("logs", "the hub may read no logs here");
+    }
+    admit_namespace(policy, namespace, hub_namespace)
+}
+
 /// How a CronJob that is not ours may be adopted: as asked where the policy lists it, else by the next stricter mode.
 pub fn admitted_adoption(policy: &Policy, asked: Adoption) -> Adoption {
     let stricter: &[Adoption] = match asked {

@@ -5,9 +5,11 @@
 //! Law: nothing is published before every reflector has its initial list; only this task writes the index.
 //! Not: decisions (`core::index`).
 
+mod logs;
 mod policy;
 mod slots;
 
+pub use logs::{LogRequests, Logs};
 pub use policy::PolicyEvent;
 pub use slots::Slots;
 
@@ -19,7 +21,7 @@ use segment_core::index::{Changed, FleetIndex, SeenSegment, Tombstone};
 use segment_core::placement::ClusterView;
 use segment_core::run_order::{RunEvent, RunOrder};
 use segment_core::segment::ParsedSegment;
-use segment_core::sync::frame::{Ack, AgentHealth, Hello, ReportBatch};
+use segment_core::sync::frame::{Ack, AgentHealth, Hello, LogsWanted, ReportBatch};
 use segment_core::sync::hub::Remembered;
 use segment_crds::{ClusterStatus, SegmentStatus};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -94,6 +96,8 @@ pub enum Event {
     Policy(PolicyEvent),
     /// A run is ordered on a cluster.
     OrderRun(ClusterName, Box<RunOrder>),
+    /// Logs are asked for on a cluster, or not any more.
+    Logs(ClusterName, LogsWanted),
     /// A stream.
     Stream {
         /// Whose.
@@ -134,6 +138,7 @@ pub struct Fleet {
     index: Arc<RwLock<FleetIndex>>,
     events: mpsc::Sender<Event>,
     version: watch::Receiver<u64>,
+    log_requests: Arc<LogRequests>,
 }
 
 /// The fleet task has ended; so does the process.
@@ -267,6 +272,7 @@ pub fn fleet(
             index,
             events: events_in,
             version: version_out,
+            log_requests: Arc::default(),
         },
         listed: listed_out,
         effects: effects_out,
@@ -477,6 +483,7 @@ impl FleetTask {
                 Changed::default()
             }
             Event::Policy(event) => event.apply(index),
+            Event::Logs(cluster, wanted) => self.ask_logs(&cluster, wanted),
             Event::OrderRun(cluster, order) => index.order_run(&cluster, *order, now),
             Event::Stream {
                 cluster,
@@ -627,6 +634,14 @@ impl FleetTask {
                 index.disconnected(cluster, session, now)
             }
         }
+    }
+
+    /// Whoever asked finds out by silence when there is no stream.
+    fn ask_logs(&self, cluster: &ClusterName, wanted: LogsWanted) -> Changed {
+        if let Some((_, slots)) = self.streams.get(cluster) {
+            slots.put_logs(wanted);
+        }
+        Changed::default()
     }
 
     fn list_done(&mut self, index: &FleetIndex) {

@@ -495,3 +495,25 @@ fn too_many_runs_and_runs_without_an_id_cost_the_frame() {
     assert_eq!(taken.frame, AgentFrame::RunEvents(Vec::new()));
     assert_eq!(taken.left_out.len(), 1);
 }
+
+#[test]
+fn logs_that_are_too_large_or_of_no_run_cost_the_frame() {
+    let chunk = v1::LogChunk {
+        id: 1,
+        data: Bytes::from(vec![b'x'; 64 * 1024 + 1]),
+        end: None,
+    };
+    let frame = Some(v1::sync_request::Frame::LogChunk(chunk));
+    let error = frame::agent_frame_from_wire(v1::SyncRequest { frame }).unwrap_err();
+    assert_eq!(error.path, "log_chunk.data");
+    let wanted = v1::LogsWanted {
+        id: 1,
+        key: id(16),
+        run: id(3),
+        follow: false,
+        stop: false,
+    };
+    let frame = Some(v1::sync_response::Frame::LogsWanted(wanted));
+    let error = frame::hub_frame_from_wire(v1::SyncResponse { frame }).unwrap_err();
+    assert_eq!(error.path, "logs_wanted.run");
+}

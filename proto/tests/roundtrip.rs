@@ -25,9 +25,9 @@ use segment_core::ids::{
 use segment_core::report::{Report, Run, RunResult, Runs, State};
 use segment_core::run_order::{RunEvent, RunOrder, RunPhase, RunPurpose};
 use segment_core::sync::frame::{
-    Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
-    NAMES_CHUNK, ORDERS_CHUNK, Orders, PROTOCOL_VERSION, REPORTS_CHUNK, RUN_EVENTS_CHUNK,
-    RUN_ORDERS_CHUNK, ReportBatch, RunOrders, Welcome,
+    Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, LogChunk,
+    LogEnd, LogsWanted, NAMES_CHUNK, ORDERS_CHUNK, Orders, PROTOCOL_VERSION, REPORTS_CHUNK,
+    RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK, ReportBatch, RunOrders, Welcome,
 };
 use segment_proto::convert::{enrolment, frame};
 use segment_proto::limits::{MESSAGE_TO_AGENT_MAX_BYTES, MESSAGE_TO_HUB_MAX_BYTES};
@@ -446,6 +446,16 @@ fn agent_frame() -> impl Strategy<Value = AgentFrame> {
                 text: Arc::new(PolicyText::new(data).unwrap()),
             }),
         prop::collection::vec(run_event(), 0..10).prop_map(AgentFrame::RunEvents),
+        (
+            any::<u64>(),
+            prop::collection::vec(any::<u8>(), 0..200),
+            prop::option::of((text(), text()))
+        )
+            .prop_map(|(id, data, end)| AgentFrame::LogChunk(LogChunk {
+                id,
+                data: data.into(),
+                end: end.map(|(reason, message)| LogEnd { reason, message }),
+            })),
     ]
 }
 
@@ -475,6 +485,15 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
         Just(HubFrame::InventoryWanted),
         Just(HubFrame::ReportsWanted),
         any::<[u8; 16]>().prop_map(|digest| HubFrame::PolicyWanted(PolicyDigest(digest))),
+        any::<(u64, [u8; 16], Option<[u8; 8]>, bool, bool)>().prop_map(
+            |(id, key, run, follow, stop)| HubFrame::LogsWanted(LogsWanted {
+                id,
+                key: KeyHash(key),
+                run: run.map(RunId),
+                follow,
+                stop,
+            })
+        ),
         (
             fence(),
             prop::collection::vec(run_order().prop_map(Arc::new), 0..4)

@@ -126,10 +126,10 @@ pub(crate) enum Command {
     /// --timeout is over: the runs go on.
     #[command(verbatim_doc_comment)]
     Run(RunArgs),
-    /// The kubectl line that shows what a run wrote
+    /// What a run wrote, where the cluster's own policy lets the hub read it
     ///
-    /// The hub does not pass logs on: they stay on their cluster. Exit code 3, as they could not be shown here; 4 where no run
-    /// is known.
+    /// Without -f the first MiB. Where the hub can't show it (rule logs of the cluster's policy, an agent that is away), the
+    /// kubectl line that does is printed instead, with the reason; the exit code is 3 then.
     Logs(LogsArgs),
     /// What clusters hold that no Segment here asks for
     Orphans(OrphansArgs),

@@ -7,8 +7,8 @@
 //! Not: admission and applying (`admit.rs`, `apply.rs`); reports (`reporter.rs`).
 
 use super::frame::{
-    Ack, AckVerdict, AgentFrame, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, MAX_ENTRIES,
-    NAMES_CHUNK, Orders, PROTOCOL_VERSION, RUNS_NOW, TELLS_POLICY, Welcome,
+    Ack, AckVerdict, AgentFrame, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, LogsWanted, MAX_ENTRIES,
+    NAMES_CHUNK, Orders, PASSES_LOGS, PROTOCOL_VERSION, RUNS_NOW, TELLS_POLICY, Welcome,
 };
 use super::policy::Telling;
 use crate::assignment::{Entry, EntryId, OrderNumber, root_digest};
@@ -74,6 +74,8 @@ pub enum Output {
     TellRuns,
     /// Take up these orders to run.
     TakeRuns(Vec<Arc<RunOrder>>),
+    /// Pass these logs on, or stop that.
+    PassLogs(LogsWanted),
     /// End the stream.
     Close {
         /// For the log.
@@ -171,7 +173,11 @@ impl AgentSync {
         self.session = Session::Greeted;
         vec![Output::Send(AgentFrame::Hello(Hello {
             protocol: PROTOCOL_VERSION,
-            capabilities: vec![TELLS_POLICY.to_owned(), RUNS_NOW.to_owned()],
+            capabilities: vec![
+                TELLS_POLICY.to_owned(),
+                RUNS_NOW.to_owned(),
+                PASSES_LOGS.to_owned(),
+            ],
             fence: self.fence,
             watermark: self.watermark,
             cluster_uid: about.cluster_uid,
@@ -229,6 +235,7 @@ impl AgentSync {
                 .then_some(Output::SendPolicyText(digest))
                 .into_iter()
                 .collect(),
+            (Session::Obeying, HubFrame::LogsWanted(wanted)) => vec![Output::PassLogs(wanted)],
             (Session::Obeying, HubFrame::RunOrders(runs)) => {
                 match self.other_fence("run orders", runs.fence) {
                     Some(close) => vec![close],
@@ -529,6 +536,7 @@ fn frame_name(frame: &HubFrame) -> &'static str {
         HubFrame::ReportsWanted => "a request for reports",
         HubFrame::PolicyWanted(_) => "a request for the policy",
         HubFrame::RunOrders(_) => "run orders",
+        HubFrame::LogsWanted(_) => "a request for logs",
         HubFrame::Goodbye { .. } => "a Goodbye",
     }
 }

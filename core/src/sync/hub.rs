@@ -7,8 +7,8 @@
 
 use super::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
-    MAX_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, Orders, PROTOCOL_VERSION,
-    REPORTS_CHUNK, RUN_EVENTS_CHUNK, ReportBatch, TELLS_POLICY, Welcome,
+    LOG_CHUNK_BYTES, LogChunk, MAX_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, Orders,
+    PROTOCOL_VERSION, REPORTS_CHUNK, RUN_EVENTS_CHUNK, ReportBatch, TELLS_POLICY, Welcome,
 };
 use super::policy::Asking;
 use super::runs::Ordering;
@@ -56,6 +56,8 @@ pub enum Output {
     PolicyRead(PolicyDigest, Option<Arc<Policy>>),
     /// What became of ordered runs.
     RunEvents(Vec<RunEvent>),
+    /// Logs that were asked for.
+    LogChunk(LogChunk),
     /// The cluster has seen more than this hub remembers: no orders until a human accepts the restore.
     WentBack(WentBack),
     /// The spoke's uid is not the certificate's.
@@ -203,6 +205,10 @@ impl HubSync {
             (_, AgentFrame::RunEvents(events)) if events.len() > RUN_EVENTS_CHUNK => {
                 close(CloseReason::TooMuch("events of runs"))
             }
+            (_, AgentFrame::LogChunk(chunk)) if chunk.data.len() > LOG_CHUNK_BYTES => {
+                close(CloseReason::TooMuch("bytes of logs"))
+            }
+            (_, AgentFrame::LogChunk(chunk)) => vec![Output::LogChunk(chunk)],
             (_, AgentFrame::RunEvents(events)) => vec![Output::RunEvents(events)],
         }
     }

@@ -407,6 +407,7 @@ impl World {
                     continue;
                 }
                 HubOutput::RunEvents(events) => self.index.run_events(name, number, events, now),
+                HubOutput::LogChunk(_) => continue,
                 HubOutput::WentBack(_) | HubOutput::IdentityConflict { .. } => continue,
                 HubOutput::Close(reason) => panic!("the hub closed the stream of {name}: {reason}"),
             };
@@ -429,6 +430,7 @@ impl World {
                 // No run is ordered in this world.
                 AgentOutput::TellRuns
                 | AgentOutput::TakeRuns(_)
+                | AgentOutput::PassLogs(_)
                 | AgentOutput::PersistFence
                 | AgentOutput::PersistFenceNow
                 | AgentOutput::PersistAllNow

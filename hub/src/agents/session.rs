@@ -164,7 +164,11 @@ impl Session {
                     let outputs = {
                         let memory = self.memory.borrow().clone();
                         let mut outputs = sync.on_desired(changes.desired, &memory);
-                        outputs.extend(changes.runs.map(|open| sync.on_runs(open, &memory)).into_iter().flatten());
+                        if let Some(open) = changes.runs {
+                            outputs.extend(sync.on_runs(open, &memory));
+                        }
+                        let logs = changes.logs.into_iter().map(HubFrame::LogsWanted);
+                        outputs.extend(logs.map(Output::Send));
                         outputs
                     };
                     self.carry_out(&mut sync, outputs, &slots, out).await?;
@@ -245,6 +249,11 @@ impl Session {
                 Output::Reports(batch) => StreamEvent::Reports(batch),
                 Output::Health(health) => StreamEvent::Health(health),
                 Output::RunEvents(events) => StreamEvent::RunEvents(events),
+                Output::LogChunk(chunk) => {
+                    let requests = self.fleet.log_requests();
+                    requests.chunk(&self.leaf.cluster, chunk);
+                    continue;
+                }
                 Output::PolicyTold(told) => {
                     let (cluster, session) = (&self.leaf.cluster, self.number);
                     let wanted = self.fleet.policy_told(cluster, session, told).await?;

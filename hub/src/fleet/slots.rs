@@ -6,9 +6,13 @@
 use segment_core::assignment::Desired;
 use segment_core::ids::KeyHash;
 use segment_core::run_order::RunOrder;
+use segment_core::sync::frame::LogsWanted;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
+
+/// Requests for logs that wait.
+const LOGS: usize = 64;
 
 /// What waits for one stream.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub struct Waiting {
     pub desired: BTreeMap<KeyHash, Option<Desired>>,
     /// Every order to run that has not ended, where there is news of that.
     pub runs: Option<Vec<Arc<RunOrder>>>,
+    /// Requests for logs.
+    pub logs: Vec<LogsWanted>,
 }
 
 impl Slots {
@@ -42,12 +48,21 @@ impl Slots {
         self.change(|waiting| waiting.runs = Some(open));
     }
 
+    /// Puts a request for logs. Who is not answered asks again.
+    pub fn put_logs(&self, wanted: LogsWanted) {
+        self.change(|waiting| {
+            if waiting.logs.len() < LOGS {
+                waiting.logs.push(wanted);
+            }
+        });
+    }
+
     /// Waits until there is something, and takes all of it.
     pub async fn take(&self) -> Waiting {
         loop {
             let taken =
                 std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            if !taken.desired.is_empty() || taken.runs.is_some() {
+            if !taken.desired.is_empty() || taken.runs.is_some() || !taken.logs.is_empty() {
                 return taken;
             }
             self.notify.notified().await;

@@ -14,8 +14,8 @@ use segment_core::ids::{KeyHash, RunId};
 use segment_core::report::MAX_MESSAGE_BYTES;
 use segment_core::sync::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
-    NAMES_CHUNK, ORDERS_CHUNK, Orders, REPORTS_CHUNK, RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK,
-    ReportBatch, RunOrders, Welcome,
+    LOG_CHUNK_BYTES, LogChunk, LogEnd, LogsWanted, NAMES_CHUNK, ORDERS_CHUNK, Orders,
+    REPORTS_CHUNK, RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK, ReportBatch, RunOrders, Welcome,
 };
 use std::sync::Arc;
 
@@ -94,6 +94,14 @@ pub fn agent_frame_to_wire(frame: AgentFrame) -> v1::SyncRequest {
         AgentFrame::RunEvents(events) => Frame::RunEvents(v1::RunEvents {
             events: events.into_iter().map(run_order::event_to_wire).collect(),
         }),
+        AgentFrame::LogChunk(chunk) => Frame::LogChunk(v1::LogChunk {
+            id: chunk.id,
+            data: chunk.data,
+            end: chunk.end.map(|end| v1::LogEnd {
+                reason: cut(end.reason, REASON_MAX_BYTES),
+                message: cut(end.message, MAX_MESSAGE_BYTES),
+            }),
+        }),
     };
     v1::SyncRequest { frame: Some(frame) }
 }
@@ -152,6 +160,17 @@ pub fn agent_frame_from_wire(request: v1::SyncRequest) -> Result<Option<FromAgen
         }),
         Some(Frame::Policy(report)) => {
             policy::report_from_wire(report).map_err(|e| e.within("policy"))?
+        }
+        Some(Frame::LogChunk(chunk)) => {
+            bytes_at_most("log_chunk.data", chunk.data.len(), LOG_CHUNK_BYTES)?;
+            AgentFrame::LogChunk(LogChunk {
+                id: chunk.id,
+                data: chunk.data,
+                end: chunk.end.map(|end| LogEnd {
+                    reason: cut(end.reason, REASON_MAX_BYTES),
+                    message: cut(end.message, MAX_MESSAGE_BYTES),
+                }),
+            })
         }
         Some(Frame::RunEvents(events)) => {
             at_most("run_events.events", events.events.len(), RUN_EVENTS_CHUNK)?;
@@ -308,6 +327,15 @@ pub fn hub_frame_to_wire(frame: HubFrame) -> v1::SyncResponse {
                 .map(|order| run_order::order_to_wire(order))
                 .collect(),
         }),
+        HubFrame::LogsWanted(wanted) => Frame::LogsWanted(v1::LogsWanted {
+            id: wanted.id,
+            key: ids::bytes(wanted.key.as_bytes()),
+            run: wanted
+                .run
+                .map_or_else(Bytes::new, |run| ids::bytes(run.as_bytes())),
+            follow: wanted.follow,
+            stop: wanted.stop,
+        }),
         HubFrame::Goodbye {
             reason,
             retry_after_ms,
@@ -341,6 +369,15 @@ pub fn hub_frame_from_wire(response: v1::SyncResponse) -> Result<Option<FromHub>
         Some(Frame::PolicyWanted(wanted)) => {
             HubFrame::PolicyWanted(ids::policy_digest("policy_wanted.digest", &wanted.digest)?)
         }
+        Some(Frame::LogsWanted(wanted)) => HubFrame::LogsWanted(LogsWanted {
+            id: wanted.id,
+            key: ids::key_hash("logs_wanted.key", &wanted.key)?,
+            run: (!wanted.run.is_empty())
+                .then(|| ids::run("logs_wanted.run", &wanted.run))
+                .transpose()?,
+            follow: wanted.follow,
+            stop: wanted.stop,
+        }),
         Some(Frame::RunOrders(runs)) => HubFrame::RunOrders(
             runs_from_wire(runs, &mut unreadable_runs).map_err(|e| e.within("run_orders"))?,
         ),

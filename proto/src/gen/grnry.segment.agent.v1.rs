@@ -709,6 +709,48 @@ impl RunningJobs {
         }
     }
 }
+/// Asks for the logs of one run. Only to an agent with the capability "logs".
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogsWanted {
+    /// Counts requests of the hub's process: stands in every chunk.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Of which Segment, 16 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub key: ::prost::bytes::Bytes,
+    /// Of which ordered run, 8 bytes; empty: the newest by schedule.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub run: ::prost::bytes::Bytes,
+    /// Go on with what is written, until the run has ended or nobody listens.
+    #[prost(bool, tag = "4")]
+    pub follow: bool,
+    /// Nobody listens any more.
+    #[prost(bool, tag = "5")]
+    pub stop: bool,
+}
+/// A part of the logs that were asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogChunk {
+    /// The request.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// As the container wrote it. At most 64 KiB; without follow 1 MiB in all.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
+    /// The last part; its reason is empty where all was told.
+    #[prost(message, optional, tag = "3")]
+    pub end: ::core::option::Option<LogEnd>,
+}
+/// The end of logs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogEnd {
+    /// One word: the policy's rule, Kubernetes' reason; empty when all was told.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// The cluster's own words. At most 1 KiB.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
 /// A batch of reports; the last value for a Segment wins.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReportBatch {
@@ -1050,7 +1092,7 @@ impl RunPhase {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
     /// The frame. A frame that the hub does not know is ignored: the protocol version in Hello tells what it knows.
-    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 9")]
+    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 9, 10")]
     pub frame: ::core::option::Option<sync_request::Frame>,
 }
 /// Nested message and enum types in `SyncRequest`.
@@ -1082,13 +1124,16 @@ pub mod sync_request {
         /// What became of ordered runs.
         #[prost(message, tag = "9")]
         RunEvents(super::RunEvents),
+        /// Logs that were asked for.
+        #[prost(message, tag = "10")]
+        LogChunk(super::LogChunk),
     }
 }
 /// A frame of the hub.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncResponse {
     /// The frame. A frame that the agent does not know is ignored.
-    #[prost(oneof = "sync_response::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "sync_response::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 10")]
     pub frame: ::core::option::Option<sync_response::Frame>,
 }
 /// Nested message and enum types in `SyncResponse`.
@@ -1120,6 +1165,9 @@ pub mod sync_response {
         /// Runs are ordered. Only to an agent with the capability "run-now".
         #[prost(message, tag = "8")]
         RunOrders(super::RunOrders),
+        /// Logs of a run, please. Only to an agent with the capability "logs".
+        #[prost(message, tag = "10")]
+        LogsWanted(super::LogsWanted),
     }
 }
 /// The fence of a leader: compared as (era, shard map, term); an equal one of another instance is refused.

@@ -146,6 +146,7 @@ service! {
     /// Methods of `RunService`.
     run_rpc = "grnry.segment.v1.RunService" {
         run Run RunRequest RunResponse;
+        logs Logs LogsRequest LogsResponse;
     }
 }
 

@@ -1,29 +1,78 @@
-//! `logs`: where the words of a run are, as the line that shows them.
+//! `logs`: what a run wrote, through the hub; else the line that shows it.
 //!
-//! In: a Segment, a cluster, a run. Out: the kubectl line on stdout, why it is needed on stderr. Law: a line is printed only
-//! for a Job whose name is known. Not: the logs themselves, which stay on their cluster.
+//! In: a Segment, a cluster, a run. Out: the logs as they were written, or the kubectl line on stdout and why it is needed
+//! on stderr. Law: a line is printed only for a Job whose name is known. Not: whether the cluster lets the hub read them.
 
 use super::names;
-use crate::api::{Hub, segment_rpc};
+use crate::api::{Hub, run_rpc, segment_rpc};
 use crate::args::LogsArgs;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use segment_core::ids::{CronJobName, RunId};
 use segment_core::run_order::job::job_name;
-use segment_proto::v1::GetAssignmentRequest;
+use segment_proto::v1::{GetAssignmentRequest, LogsRequest};
+use std::io::Write as _;
+
+/// Why the hub has no logs of that cluster, as its error says it.
+const NOT_AVAILABLE: &str = "LOGS_NOT_AVAILABLE";
 
 pub(super) async fn run(hub: &Hub, args: LogsArgs) -> Result<Exit, Failure> {
     let segment = names::segment(hub, &args.segment).await?;
+    let failure = match pass(hub, &segment, &args).await {
+        Ok(()) => return Ok(Exit::Yes),
+        Err(failure) => failure,
+    };
+    if failure.reason.as_deref() != Some(NOT_AVAILABLE) {
+        return Err(explained(hub, &segment, &args.cluster, failure).await);
+    }
+    let line = kubectl(hub, &segment, &args).await?;
+    output::print(&line)?;
+    output::note(&format!("The hub can't show them: {}.", failure.message));
+    output::note(
+        "The line above does, with a kubeconfig of that cluster; its context may have another name than the Cluster.",
+    );
+    Ok(Exit::Unreachable)
+}
+
+async fn explained(hub: &Hub, segment: &str, cluster: &str, failure: Failure) -> Failure {
+    if failure.message.contains("cluster") {
+        return names::explain_cluster(hub, cluster, failure).await;
+    }
+    names::explain_segment(hub, segment, failure).await
+}
+
+/// Writes what the hub passes on.
+async fn pass(hub: &Hub, segment: &str, args: &LogsArgs) -> Result<(), Failure> {
+    let request = LogsRequest {
+        segment: segment.to_owned(),
+        cluster: args.cluster.clone(),
+        run: args.run.clone().unwrap_or_default(),
+        follow: args.follow,
+    };
+    let mut stream = hub.stream(run_rpc::logs(), request).await?;
+    let mut out = std::io::stdout();
+    while let Some(part) = stream
+        .message()
+        .await
+        .map_err(|status| hub.failure(&status))?
+    {
+        // As it was written: it need not be text.
+        out.write_all(&part.data)
+            .and_then(|()| out.flush())
+            .map_err(|error| Failure::new(Exit::No, format!("stdout can't be written: {error}")))?;
+    }
+    Ok(())
+}
+
+/// The line that shows them.
+async fn kubectl(hub: &Hub, segment: &str, args: &LogsArgs) -> Result<String, Failure> {
     let request = GetAssignmentRequest {
-        segment: segment.clone(),
+        segment: segment.to_owned(),
         cluster: args.cluster.clone(),
     };
     let answer = match hub.call(segment_rpc::get_assignment(), request).await {
         Ok(answer) => answer,
-        Err(failure) if failure.message.contains("cluster") => {
-            return Err(names::explain_cluster(hub, &args.cluster, failure).await);
-        }
-        Err(failure) => return Err(names::explain_segment(hub, &segment, failure).await),
+        Err(failure) => return Err(explained(hub, segment, &args.cluster, failure).await),
     };
     let assignment = answer.assignment.unwrap_or_default();
     let (namespace, cron_job) = assignment.cron_job.split_once('/').ok_or_else(|| {
@@ -46,12 +95,7 @@ pub(super) async fn run(hub: &Hub, args: LogsArgs) -> Result<Exit, Failure> {
                     .help("a run that was ordered: --run ID, as segctl run -o wide shows it")
             })?,
     };
-    output::print(&line(&args.cluster, namespace, &job, args.follow))?;
-    output::note(
-        "Logs stay on their cluster: this hub does not pass them on. The line above shows them, with a kubeconfig of that \
-         cluster; its context may have another name than the Cluster.",
-    );
-    Ok(Exit::Unreachable)
+    Ok(line(&args.cluster, namespace, &job, args.follow))
 }
 
 /// Name of the Job of an ordered run.

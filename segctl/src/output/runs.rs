@@ -84,10 +84,13 @@ pub(crate) fn counts(counts: Option<&RunCounts>) -> String {
 
 /// Where to look at the first that failed.
 pub(crate) fn next(summary: &RunSummary) -> Option<String> {
+    let is_there = |run: &OrderedRun| {
+        !run.job.is_empty() && !matches!(run.reason.as_str(), "JobGone" | "Interrupted")
+    };
     let failed = summary
         .runs
         .iter()
-        .find(|run| run.state() == OrderedRunState::Failed && !run.job.is_empty())?;
+        .find(|run| run.state() == OrderedRunState::Failed && is_there(run))?;
     Some(format!(
         "  next: kubectl --context {} -n {} logs job/{}   (it is kept for 10 minutes)",
         failed.cluster, failed.namespace, failed.job

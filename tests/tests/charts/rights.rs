@@ -175,6 +175,23 @@ fn the_agent_may_do_exactly_this() {
 }
 
 #[test]
+fn the_agent_reads_logs_only_where_the_policy_says_so() {
+    let reads = |set: &str| {
+        let arguments = [
+            "--set",
+            "hub.address=hub:8443,policy.namespaces={granary}",
+            "--set",
+            set,
+        ];
+        granted(&render("segment-agent", &arguments), "segment-agent")
+            .iter()
+            .any(|(place, resource, _)| place == "granary" && resource == "/pods/log")
+    };
+    assert!(reads("policy.rules.logs=true"));
+    assert!(!reads("policy.rules.logs=false") && !reads("policy.rules.runNow=true"));
+}
+
+#[test]
 fn the_agent_makes_jobs_only_where_the_policy_says_so() {
     let create = |set: &str| {
         let objects = render(
@@ -296,6 +313,7 @@ fn people_may_do_exactly_this() {
             "create update patch delete",
         ),
         ("segment-editor", "edit admin", "segments/run", "create"),
+        ("segment-editor", "edit admin", "segments/log", "get"),
         // Not aggregated: a Cluster's labels decide what runs there, and its annotations enter SQL.
         (
             "segment-admin",
@@ -304,6 +322,7 @@ fn people_may_do_exactly_this() {
             "get list watch create update patch delete",
         ),
         ("segment-admin", "", "segments/run", "create"),
+        ("segment-admin", "", "segments/log", "get"),
         ("segment-admin", "", "segments/approval", "create"),
         ("segment-admin", "", "clusters/access", "update"),
     ];

@@ -362,3 +362,72 @@ fn an_agent_that_is_killed_after_the_job_was_made_makes_no_second_one() -> Resul
             .map(drop)
     })
 }
+
+#[test]
+fn logs_are_read_where_the_policy_says_so_and_else_the_line_to_use_is_printed() -> Result<()> {
+    run(async {
+        let stage = Stage::shared("run-logs", &[("a", &[])]).await?;
+        let_run(&stage).await?;
+        stage.apply(&stage.segment("visits")).await?;
+        stage.ready("visits").await?;
+        let agent = &stage.agents[0];
+        let _kubelet = Kubelet::start(agent.client().clone(), &stage.name, Ending::Succeeds);
+        let printed = ordered(&stage, &[]).await?;
+        let told = summary(&printed)?;
+        let run_id = told["runs"][0]["id"].as_str().context("an id")?.to_owned();
+        let job = told["runs"][0]["job"].as_str().context("a Job")?.to_owned();
+        let logs = || async {
+            let segment = format!("{}/visits", stage.name);
+            let arguments = [
+                "logs",
+                &segment,
+                "--cluster",
+                &agent.cluster,
+                "--run",
+                &run_id,
+            ];
+            stage.hub.segctl()?.run(&arguments).await
+        };
+        let mark = agent.mark();
+        let asked = || {
+            mark.events(|event| {
+                event.user.username == agent.user() && event.resource() == "pods/log"
+            })
+        };
+        let refused = logs().await?;
+        let line = format!(
+            "kubectl --context {} -n {} logs job/{job}",
+            agent.cluster, stage.name
+        );
+        ensure!(
+            refused.status == 3 && refused.out.trim() == line,
+            "{refused:?}"
+        );
+        ensure!(
+            refused.err.contains("logs: the hub may read no logs here"),
+            "{refused:?}"
+        );
+        ensure!(asked()?.is_empty(), "it asked all the same");
+
+        let mut wider = policy(&stage.name);
+        wider["rules"] = json!({"runNow": true, "logs": true});
+        agent
+            .set_policy(&stage.hub.agents_address(), &wider)
+            .await?;
+        // There is no kubelet that could show any: the API server's own words come back instead.
+        wait::until("the agent asks", wait::SOON, || async {
+            let told = logs().await?;
+            println!("{told:?}");
+            let asked = asked()?;
+            ensure!(!asked.is_empty(), "{told:?}");
+            ensure!(
+                asked.iter().all(|event| event.response_status.code != 403),
+                "{}",
+                lines(&asked)
+            );
+            ensure!(!told.err.contains("may read no logs"), "{told:?}");
+            Ok(())
+        })
+        .await
+    })
+}

@@ -76,6 +76,13 @@ const RUN: Right = Right {
     subresource: Some("run"),
 };
 
+/// What a run wrote, as kubectl has pods/log.
+const LOGS: Right = Right {
+    verb: "get",
+    resource: "segments",
+    subresource: Some("log"),
+};
+
 const fn shows(method: &'static str, right: Right, scope: Scope, part: Option<Right>) -> Row {
     Row {
         method,
@@ -195,6 +202,12 @@ pub const TABLE: &[Row] = &[
         scope: Scope::Segment,
         ..changes("grnry.segment.v1.RunService/Run", RUN, None)
     },
+    shows(
+        "grnry.segment.v1.RunService/Logs",
+        LOGS,
+        Scope::Segment,
+        None,
+    ),
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.
     shows(
         "grnry.segment.v1.HubService/GetHub",

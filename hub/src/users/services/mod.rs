@@ -10,6 +10,7 @@ mod clusters;
 mod forecast;
 mod hub_service;
 mod join;
+mod logs;
 mod orphans;
 mod plan;
 mod plan_service;
