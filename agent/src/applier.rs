@@ -224,8 +224,11 @@ impl Applier {
     ) -> Result<Option<Outcome>, Stop> {
         let target = target(entry);
         let stray = self.shared.cache.stray(key, owner.hub.as_str(), &target);
+        let (suspension, runs_over) = self.shared.runs.suspension(key);
         let mut facts = Facts {
             now,
+            suspension,
+            runs_over,
             waiting_since: self.shared.waiting_since(key),
             ..Facts::default()
         };

@@ -113,6 +113,19 @@ pub struct PeriodArgs {
     #[arg(long, env = "CONTESTED_PAUSE", default_value = "60s", value_name = "TIME", value_parser = period)]
     pub contested_pause: Duration,
 
+    /// How long a run is thought to take where none was seen: an ordered run does not start when one by schedule is due
+    /// within this time
+    #[arg(long, env = "USUAL_RUN", default_value = "60s", value_name = "TIME", value_parser = period)]
+    pub usual_run: Duration,
+
+    /// Longest suspension of a CronJob for an ordered run
+    #[arg(long, env = "SUSPENDED_AT_MOST", default_value = "24h", value_name = "TIME", value_parser = period)]
+    pub suspended_at_most: Duration,
+
+    /// Between two looks at an ordered run when nothing changes
+    #[arg(long, env = "RUN_LOOK", default_value = "5s", value_name = "TIME", value_parser = period)]
+    pub run_look: Duration,
+
     /// First ceiling of the delay between two dials
     #[arg(long, env = "CONNECT_BACKOFF_BASE", default_value = "1s", value_name = "TIME", value_parser = period)]
     pub connect_backoff_base: Duration,

@@ -4,8 +4,10 @@
 //! Not: reading flags (`args.rs`).
 
 use crate::args::{Args, PeriodArgs};
+use jiff::SignedDuration;
 use segment_core::apply::Settings;
 use segment_core::ids::{InvalidId, Namespace};
+use segment_core::run_order::carry_out::RunSettings;
 use segment_runtime::lease::LeaseTimes;
 use std::time::Duration;
 
@@ -62,6 +64,8 @@ pub struct Config {
     pub workers: usize,
     /// Periods of the plan.
     pub apply: Settings,
+    /// Periods of ordered runs.
+    pub runs: RunSettings,
     /// Periods of the Lease.
     pub lease: LeaseTimes,
     /// All other periods.
@@ -122,6 +126,10 @@ impl Config {
                 contested_pause: periods.contested_pause,
                 contested_after: settings.contested_after,
             },
+            runs: RunSettings {
+                usual: signed(periods.usual_run),
+                suspended_at_most: signed(periods.suspended_at_most),
+            },
             lease: LeaseTimes {
                 duration: periods.lease_duration,
                 renew_deadline: periods.lease_renew_deadline,
@@ -135,6 +143,11 @@ impl Config {
     pub fn call_deadline(&self) -> Duration {
         self.periods.call_deadline
     }
+}
+
+/// Longer than any period that a flag takes is as good as for ever.
+fn signed(period: Duration) -> SignedDuration {
+    SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX)
 }
 
 fn hub_address(text: &str) -> Result<HubAddress, ConfigError> {

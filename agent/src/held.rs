@@ -11,8 +11,10 @@ use segment_core::apply::Record;
 use segment_core::assignment::Entry;
 use segment_core::delta::Order;
 use segment_core::ids::{HubId, InstanceId, KeyHash, PolicyDigest, Uid};
+use segment_core::run_order::RunEvent;
+use segment_core::run_order::known::KnownRun;
 use segment_core::sync::agent::{About, AgentSync, Output};
-use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, Orders};
+use segment_core::sync::frame::{Ack, AckVerdict, AgentFrame, HubFrame, LogChunk, Orders};
 use segment_proto::convert::frame::FromHub;
 use segment_runtime::Tasks;
 use segment_runtime::backoff::Backoff;
@@ -20,7 +22,7 @@ use segment_runtime::tasks::with_causes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +64,17 @@ pub enum Event {
     },
     /// The applier's record of an entry changed.
     Recorded(KeyHash),
+    /// What became of ordered runs.
+    RunEvents(Vec<RunEvent>),
+    /// Logs that the hub asked for.
+    LogChunk(LogChunk),
+    /// What is known of ordered runs is to be stored.
+    RunsKnown {
+        /// The newest.
+        runs: Vec<KnownRun>,
+        /// Takes whether it is done, where that is waited for; else it is stored behind.
+        done: Option<oneshot::Sender<bool>>,
+    },
     /// A write behind went wrong, or well.
     Flushed {
         /// Which shard.
@@ -233,7 +246,14 @@ impl Held {
                 })
             }
             Event::Frame { session, from_hub } if self.is_current(session) => {
-                let FromHub { frame, mut refused } = *from_hub;
+                let FromHub {
+                    frame,
+                    mut refused,
+                    unreadable_runs,
+                } = *from_hub;
+                if !unreadable_runs.is_empty() && self.sync.is_obeying() {
+                    self.shared.runs.put(Vec::new(), unreadable_runs);
+                }
                 let frame = match frame {
                     HubFrame::Orders(orders) => {
                         HubFrame::Orders(self.within_budget(orders, &mut refused))
@@ -249,6 +269,8 @@ impl Held {
             Event::Disconnected { session } if self.is_current(session) => {
                 self.stream = None;
                 self.sync.disconnected();
+                self.shared.runs.obeying(false);
+                self.shared.logs.stop_all();
                 Vec::new()
             }
             // Of a stream that is not the newest any more.
@@ -268,6 +290,30 @@ impl Held {
             }
             Event::Recorded(key) => {
                 self.dirty.insert(shard_of(key));
+                Vec::new()
+            }
+            Event::LogChunk(chunk) => {
+                if self.sync.is_obeying() {
+                    self.send(AgentFrame::LogChunk(chunk));
+                }
+                Vec::new()
+            }
+            Event::RunEvents(events) => {
+                if self.sync.is_obeying() {
+                    self.send(AgentFrame::RunEvents(events));
+                }
+                Vec::new()
+            }
+            Event::RunsKnown { runs, done } => {
+                self.state.runs = runs;
+                match done {
+                    None => self.state_dirty = true,
+                    Some(done) => {
+                        let failed = self.write_now(Kind::State, Some(STORE_PATIENCE)).await?;
+                        // The task that asked may have ended.
+                        let _ = done.send(failed.is_none());
+                    }
+                }
                 Vec::new()
             }
             Event::Flushed { kind, result } => {
@@ -344,6 +390,9 @@ impl Held {
                 }
                 Output::SendAllReports => self.shared.reports.all(),
                 Output::SendPolicyText(digest) => self.send_policy_text(digest),
+                Output::PassLogs(wanted) => self.shared.logs.put(wanted),
+                Output::TellRuns => self.shared.runs.obeying(true),
+                Output::TakeRuns(orders) => self.shared.runs.put(orders, Vec::new()),
                 Output::Close {
                     reason,
                     retry_after_ms,

@@ -5,6 +5,7 @@
 //!                                                                                 ▲            │
 //! policy (watched) ───────────────────────────────────────────────────────────────┤            ▼
 //! observer (CronJobs, Jobs, Pods) ────────────────────────────────────────────────┘   reports ─► session
+//! held ─► runs (ordered runs, each once) ─► Jobs ─► what became of them ─► held ─► session
 //! ```
 //! In: orders, the local policy, what the API server shows. Out: CronJobs, reports.
 //! Law: every decision is made in `segment_core`; only the holder of the Lease writes; nothing waits for ever.
@@ -12,7 +13,9 @@
 
 pub mod args;
 pub mod config;
+pub mod logs;
 pub mod run;
+pub mod runs;
 
 pub mod connection;
 pub mod enrolment;

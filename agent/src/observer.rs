@@ -227,6 +227,9 @@ fn take(
     event: Event<DynamicObject>,
     listed: &mut Option<Vec<Seen>>,
 ) {
+    if matches!(event, Event::Apply(_) | Event::Delete(_)) {
+        shared.runs.changed();
+    }
     match event {
         Event::Init => *listed = Some(Vec::new()),
         Event::InitApply(object) => listed.get_or_insert_default().extend(compact(kind, object)),

@@ -11,9 +11,11 @@ use crate::health::Health;
 use crate::held::{EVENTS, Event, Held, Process};
 use crate::identity::IdentityStore;
 use crate::join::Join;
+use crate::logs::pass_logs;
 use crate::metrics::Metrics;
 use crate::observer::observe;
 use crate::policy::{PolicyState, watch_policy};
+use crate::runs::{self, Runs};
 use crate::session::keep_connected;
 use crate::shared::Shared;
 use crate::store::format::StateContent;
@@ -23,6 +25,7 @@ use prometheus_client::registry::Registry;
 use segment_core::apply::{Look, Place, target};
 use segment_core::ids::{InstanceId, KeyHash, Uid};
 use segment_core::names;
+use segment_core::run_order::known::KnownRun;
 use segment_core::sync::agent::AgentSync;
 use segment_runtime::admin::{AdminServer, Readiness, ReadyHandle};
 use segment_runtime::backoff::Backoff;
@@ -198,14 +201,13 @@ fn work(work: Work, start: Start) {
     // A store that lost it obeys nobody else: the certificate says whose orders these are.
     loaded.stored.hub = loaded.stored.hub.or_else(|| identity.hub());
     let stop = tasks.shutdown_token();
-    let health = Health::default();
     let (policy_sender, policy) = watch::channel(PolicyState::Unread);
     let shared = Arc::new(Shared::new(
         loaded.stored.entries.clone(),
         loaded.stored.hub.clone(),
         loaded.records,
         policy,
-        health.clone(),
+        Health::default(),
         metrics,
     ));
     let (events, held_events) = mpsc::channel(EVENTS);
@@ -221,6 +223,7 @@ fn work(work: Work, start: Start) {
         incomplete: loaded.stored.damaged,
         ..loaded.state
     };
+    let ordered_runs = state.runs.clone();
     let held = Held::new(
         AgentSync::new(loaded.stored),
         Arc::clone(&shared),
@@ -238,28 +241,28 @@ fn work(work: Work, start: Start) {
         lease_end,
         &tasks,
     );
-    let namespace = config.namespace.clone();
-    tasks.spawn(
-        "policy",
-        watch_policy(
-            client.clone(),
-            namespace,
-            policy_sender,
-            health,
-            policy_ready,
-            stop.clone(),
-        ),
-    );
-    tasks.spawn(
-        "observer",
-        observe(
-            Arc::clone(&shared),
-            client.clone(),
-            tasks.clone(),
-            stop.clone(),
-        ),
+    start_watches(
+        &config,
+        &client,
+        &shared,
+        policy_sender,
+        policy_ready,
+        &tasks,
     );
     tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
+    let runs = runs::Calls {
+        client: client.clone(),
+        limit: config.call_deadline(),
+    };
+    start_runs(
+        &config,
+        runs,
+        &shared,
+        lease.clone(),
+        &events,
+        &tasks,
+        ordered_runs,
+    );
     let calls = Calls {
         shared: Arc::clone(&shared),
         client,
@@ -295,6 +298,66 @@ fn start_held(
         lease_end.cancel();
         result
     });
+}
+
+/// Starts what watches the policy, and what the policy lets us watch.
+fn start_watches(
+    config: &Config,
+    client: &kube::Client,
+    shared: &Arc<Shared>,
+    policy: watch::Sender<PolicyState>,
+    ready: ReadyHandle,
+    tasks: &Tasks,
+) {
+    let stop = tasks.shutdown_token();
+    tasks.spawn(
+        "policy",
+        watch_policy(
+            client.clone(),
+            config.namespace.clone(),
+            policy,
+            shared.health.clone(),
+            ready,
+            stop.clone(),
+        ),
+    );
+    tasks.spawn(
+        "observer",
+        observe(Arc::clone(shared), client.clone(), tasks.clone(), stop),
+    );
+}
+
+/// Starts the tasks of ordered runs, with what the store knows of them, and of logs.
+fn start_runs(
+    config: &Config,
+    calls: runs::Calls,
+    shared: &Arc<Shared>,
+    lease: watch::Receiver<LeaseState>,
+    events: &mpsc::Sender<Event>,
+    tasks: &Tasks,
+    stored: Vec<KnownRun>,
+) {
+    tasks.spawn(
+        "logs",
+        pass_logs(
+            Arc::clone(shared),
+            calls.client.clone(),
+            calls.limit,
+            events.clone(),
+            tasks.clone(),
+            tasks.shutdown_token(),
+        ),
+    );
+    let runs = Runs::new(
+        Arc::clone(shared),
+        events.clone(),
+        lease,
+        calls,
+        config.runs,
+        config.periods.run_look,
+        stored,
+    );
+    tasks.spawn("runs", runs.run(tasks.shutdown_token()));
 }
 
 /// Starts the workers. Each has a way to `held`, which ends when the last one does.

@@ -4,11 +4,13 @@
 //! Not: decisions.
 
 use crate::health::Health;
+use crate::logs::LogRequests;
 use crate::metrics::Metrics;
 use crate::observer::cache::Cache;
 use crate::policy::PolicyState;
 use crate::queue::{Backoffs, Queue};
 use crate::reporter::Reports;
+use crate::runs::SharedRuns;
 use jiff::Timestamp;
 use segment_core::apply::{Record, held_place};
 use segment_core::assignment::Entry;
@@ -39,6 +41,10 @@ pub struct Shared {
     pub backoffs: Backoffs,
     /// Reports.
     pub reports: Reports,
+    /// Ordered runs.
+    pub runs: SharedRuns,
+    /// Logs that are asked for.
+    pub logs: LogRequests,
     /// The agent's own faults.
     pub health: Health,
     /// The local policy.
@@ -70,6 +76,8 @@ impl Shared {
             queue: Queue::default(),
             backoffs: Backoffs::default(),
             reports: Reports::default(),
+            runs: SharedRuns::default(),
+            logs: LogRequests::default(),
             health,
             policy,
             metrics,

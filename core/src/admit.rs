@@ -111,6 +111,36 @@ pub fn admit_hold(policy: &Policy, hold: Option<&Hold>, now: Timestamp) -> Resul
     Ok(())
 }
 
+/// Judges an order to run once: by the rules for the CronJob that it would be, and by whether runs may be ordered at all.
+///
+/// # Errors
+/// Rule `runNow`, or the first rule that does not admit the template.
+pub fn admit_run(
+    policy: &Policy,
+    template: &Template,
+    hub_namespace: &Namespace,
+) -> Result<(), Refusal> {
+    if !policy.run_now {
+        return refuse("runNow", "the hub may order no runs here");
+    }
+    admit(policy, template, hub_namespace)
+}
+
+/// Judges whether the hub may read logs in a namespace.
+///
+/// # Errors
+/// Rule `logs`, or `namespaces`.
+pub fn admit_logs(
+    policy: &Policy,
+    namespace: &Namespace,
+    hub_namespace: &Namespace,
+) -> Result<(), Refusal> {
+    if !policy.logs {
+        return refuse("logs", "the hub may read no logs here");
+    }
+    admit_namespace(policy, namespace, hub_namespace)
+}
+
 /// How a CronJob that is not ours may be adopted: as asked where the policy lists it, else by the next stricter mode.
 pub fn admitted_adoption(policy: &Policy, asked: Adoption) -> Adoption {
     let stricter: &[Adoption] = match asked {

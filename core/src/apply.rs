@@ -26,7 +26,7 @@ pub use live::{Live, Source, UnreadableLive, digest, same_as_ours};
 pub use moving::old_place;
 pub use record::{Record, Reference};
 pub use step::{
-    DryRun, Facts, Failure, Look, Order, Outcome, Place, Settings, Step, Why, failed,
+    DryRun, Facts, Failure, Look, Order, Outcome, Place, Settings, Step, Suspension, Why, failed,
     is_missing_right,
 };
 
@@ -145,7 +145,7 @@ fn in_place(order: &Order<'_>, record: &Record, facts: &Facts, settings: &Settin
 }
 
 fn create(order: &Order<'_>, place: Place, facts: &Facts, dry_run: bool) -> Step {
-    let desired = desired(order, hold(order.entry, None, facts.now).is_some());
+    let desired = desired(order, None, facts);
     let mut body = desired.clone();
     if let Some(metadata) = body["metadata"].as_object_mut() {
         metadata.remove("uid");
@@ -205,8 +205,8 @@ fn ours(
     settings: &Settings,
     live: &Live,
 ) -> Step {
-    let held = hold(order.entry, Some(live), facts.now);
-    let desired = desired(order, held.is_some());
+    let held = hold(order.entry, Some(live), facts);
+    let desired = desired(order, Some(live), facts);
     let wrote = digest(&desired);
     let reference = record
         .applied
@@ -388,7 +388,7 @@ fn adopt(
             .because("NotOwned", message)
             .done()
     };
-    let desired = desired(order, hold(order.entry, Some(live), facts.now).is_some());
+    let desired = desired(order, Some(live), facts);
     let wrote = digest(&desired);
     match order.adoption {
         Adoption::Never => not_owned(format!("CronJob {} is not ours", live.place)),

@@ -5,10 +5,11 @@
 //! Not: watching (the agent's `observer.rs`); missed and late runs, which need the ledger.
 
 use crate::apply::Live;
-use crate::ids::Uid;
+use crate::ids::{KeyHash, Uid};
+use crate::names;
 use crate::report::{Run, RunResult, Runs, cut_message};
 use crate::segment::schedule::next_after;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 /// When the controller made the Job for: an RFC 3339 time.
@@ -99,8 +100,53 @@ pub fn unfinished_jobs(jobs: &[Value], cronjob: Uid) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// What the Jobs of a namespace say of one Segment's runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Siblings {
+    /// Unfinished ones, by schedule or by order.
+    pub active: u32,
+    /// Longest that a finished one took.
+    pub longest: Option<SignedDuration>,
+}
+
+/// Which Jobs are runs of one Segment: those that its CronJob controls, and those that were ordered (by their label). The
+/// one named `own` is left out.
+pub fn siblings(jobs: &[Value], cronjob: Option<Uid>, segment: KeyHash, own: &str) -> Siblings {
+    let segment = segment.to_string();
+    let mut siblings = Siblings::default();
+    for job in jobs {
+        let metadata = &job["metadata"];
+        let ordered = metadata["annotations"][names::ANNOTATION_RUN].is_string()
+            && metadata["labels"][names::LABEL_SEGMENT_HASH].as_str() == Some(&segment);
+        let controlled = cronjob.is_some() && controller(job, "CronJob") == cronjob;
+        if !(ordered || controlled) || metadata["name"].as_str() == Some(own) {
+            continue;
+        }
+        if is_unfinished(job) {
+            siblings.active = siblings.active.saturating_add(1);
+        } else if let Some(JobSeen {
+            started: Some(started),
+            finished: Some(finished),
+            ..
+        }) = any_job_seen(job)
+        {
+            siblings.longest = siblings.longest.max(Some(finished.duration_since(started)));
+        }
+    }
+    siblings
+}
+
 /// A Job that a CronJob controls; `None` for all others.
 pub fn job_seen(job: &Value) -> Option<JobSeen> {
+    job_of(job, controller(job, "CronJob")?)
+}
+
+/// A Job whoever made it, as that of an ordered run is: no CronJob controls it.
+pub fn any_job_seen(job: &Value) -> Option<JobSeen> {
+    job_of(job, Uid::default())
+}
+
+fn job_of(job: &Value, cronjob: Uid) -> Option<JobSeen> {
     let metadata = &job["metadata"];
     let created = time(&metadata["creationTimestamp"])?;
     let failed = condition(job, "Failed");
@@ -118,7 +164,7 @@ pub fn job_seen(job: &Value) -> Option<JobSeen> {
     Some(JobSeen {
         uid: uid(job)?,
         name: text(&metadata["name"]),
-        cronjob: controller(job, "CronJob")?,
+        cronjob,
         scheduled: time(&metadata["annotations"][SCHEDULED]).unwrap_or(created),
         started: time(&job["status"]["startTime"]),
         finished,
@@ -217,7 +263,8 @@ pub fn runs<'a>(
     Runs { last, next, active }
 }
 
-fn run(job: &JobSeen, pod: Option<&PodSeen>) -> Run {
+/// A Job's run, with what its newest Pod says of it.
+pub fn run(job: &JobSeen, pod: Option<&PodSeen>) -> Run {
     // Of a run that succeeded, what an earlier try of its said is history.
     let pod = pod.filter(|_| job.result != RunResult::Succeeded || job.reason.is_empty());
     let of_pod = pod.filter(|pod| job.result != RunResult::Succeeded && !pod.reason.is_empty());

@@ -4,6 +4,12 @@
 //! Law: an ordered run is an event with an id of its own, never desired state: sent twice it runs once, and a Job that is
 //! collected is not made again. Not: runs by schedule; when a proof is wanted (`rollout`).
 
+pub mod campaign;
+pub mod carry_out;
+pub mod job;
+pub mod known;
+pub mod with_env;
+
 use crate::assignment::Rendered;
 use crate::ids::{KeyHash, Revision, RunId, SegmentKey, Uid};
 use jiff::{SignedDuration, Timestamp};

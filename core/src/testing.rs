@@ -8,10 +8,13 @@
     reason = "a test that asks for what can't be made shall fail at once"
 )]
 
-use crate::ids::{InstanceId, RootDigest, SegmentKey, Uid};
+use crate::assignment::Rendered;
+use crate::ids::{InstanceId, Revision, RootDigest, RunId, SegmentKey, Uid};
 use crate::index::SeenSegment;
 use crate::placement::ClusterView;
-use crate::segment::{ParsedSegment, parse};
+use crate::render::render;
+use crate::run_order::{RunOrder, RunPurpose};
+use crate::segment::{HouseDefaults, ParsedSegment, parse};
 use crate::sync::frame::{Hello, PROTOCOL_VERSION};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use segment_crds::{Cluster, Segment, SegmentSpec};
@@ -83,6 +86,27 @@ pub fn hello() -> Hello {
         agent_version: String::new(),
         kubernetes_version: String::new(),
         policy: None,
+    }
+}
+
+/// An order to run Segment `n/s`, to be started within the first hour of 1970; `more` bytes larger than it has to be.
+pub fn run_order(id: &str, more: usize) -> RunOrder {
+    let parsed = parsed("n/s");
+    let defaults = HouseDefaults::from_env(std::iter::empty()).unwrap();
+    let rendered = render(&parsed, &defaults, &view("c", &[])).unwrap();
+    let mut template = rendered.template().clone();
+    if more > 0 {
+        template.env.insert("MORE".to_owned(), "x".repeat(more));
+    }
+    RunOrder {
+        id: RunId::of(id.as_bytes()),
+        purpose: RunPurpose::Manual,
+        key: parsed.key,
+        uid: parsed.uid,
+        revision: Revision([7; 8]),
+        rendered: Rendered::new(template).unwrap(),
+        start_before: jiff::Timestamp::from_second(3600).unwrap(),
+        deadline: None,
     }
 }
 

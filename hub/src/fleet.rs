@@ -5,28 +5,33 @@
 //! Law: nothing is published before every reflector has its initial list; only this task writes the index.
 //! Not: decisions (`core::index`).
 
+mod logs;
 mod operations;
 mod policy;
+mod slots;
 
+pub use logs::{LogRequests, Logs};
 pub use operations::{Commands, OperationEvent};
 pub use policy::PolicyEvent;
+pub use slots::Slots;
 
 use crate::effects::Effect;
 use crate::metrics::FleetMetrics;
 use operations::Waiting;
-use segment_core::assignment::{Desired, Holdings};
-use segment_core::ids::{ClusterName, KeyHash, SegmentKey, Uid};
+use segment_core::assignment::Holdings;
+use segment_core::ids::{ClusterName, SegmentKey, Uid};
 use segment_core::index::{Changed, FleetIndex, SeenSegment, Tombstone};
 use segment_core::placement::ClusterView;
 use segment_core::rollout::Operations;
+use segment_core::run_order::{RunEvent, RunOrder};
 use segment_core::segment::ParsedSegment;
-use segment_core::sync::frame::{Ack, AgentHealth, Hello, ReportBatch};
+use segment_core::sync::frame::{Ack, AgentHealth, Hello, LogsWanted, ReportBatch};
 use segment_core::sync::hub::Remembered;
 use segment_crds::{ClusterStatus, SegmentStatus};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Events that wait for the fleet task. Senders wait when it is full: streams slow down, nothing is lost.
@@ -99,6 +104,10 @@ pub enum Event {
     Remember(ClusterName, oneshot::Sender<Remembered>),
     /// A cluster's own policy.
     Policy(PolicyEvent),
+    /// A run is ordered on a cluster.
+    OrderRun(ClusterName, Box<RunOrder>),
+    /// Logs are asked for on a cluster, or not any more.
+    Logs(ClusterName, LogsWanted),
     /// A stream.
     Stream {
         /// Whose.
@@ -125,39 +134,12 @@ pub enum StreamEvent {
     Reports(ReportBatch),
     /// Health.
     Health(AgentHealth),
+    /// What became of ordered runs.
+    RunEvents(Vec<RunEvent>),
     /// Another cluster came with this identity.
     IdentityConflict(Uid),
     /// It ended.
     Ended,
-}
-
-/// What waits for one stream: one slot per segment, the last value wins. A slow agent costs one pointer per segment.
-#[derive(Debug, Default)]
-pub struct Slots {
-    waiting: Mutex<BTreeMap<KeyHash, Option<Desired>>>,
-    notify: Notify,
-}
-
-impl Slots {
-    fn put(&self, values: impl IntoIterator<Item = (KeyHash, Option<Desired>)>) {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(values);
-        self.notify.notify_one();
-    }
-
-    /// Waits until there is something, and takes all of it.
-    pub async fn take(&self) -> BTreeMap<KeyHash, Option<Desired>> {
-        loop {
-            let taken =
-                std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-            if !taken.is_empty() {
-                return taken;
-            }
-            self.notify.notified().await;
-        }
-    }
 }
 
 /// The fleet as others see it. Cheap to clone.
@@ -166,6 +148,7 @@ pub struct Fleet {
     index: Arc<RwLock<FleetIndex>>,
     events: mpsc::Sender<Event>,
     version: watch::Receiver<u64>,
+    log_requests: Arc<LogRequests>,
 }
 
 /// The fleet task has ended; so does the process.
@@ -306,6 +289,7 @@ pub fn fleet(
             index,
             events: events_in,
             version: version_out,
+            log_requests: Arc::default(),
         },
         listed: listed_out,
         effects: effects_out,
@@ -475,10 +459,9 @@ impl FleetTask {
                 let _gone = reply.send(index.remembered(&cluster, now));
                 Changed::default()
             }
-            Event::Policy(event) => {
-                event.apply(index);
-                Changed::default()
-            }
+            Event::Policy(event) => event.apply(index),
+            Event::Logs(cluster, wanted) => self.ask_logs(&cluster, wanted),
+            Event::OrderRun(cluster, order) => index.order_run(&cluster, *order, now),
             Event::Stream {
                 cluster,
                 session,
@@ -674,7 +657,7 @@ impl FleetTask {
                             .into_iter()
                             .map(|(key, want)| (key, Some(want))),
                     );
-                    slots.notify.notify_one();
+                    slots.put_runs(index.open_run_orders(cluster));
                     self.streams.insert(cluster.clone(), (session, slots));
                 }
                 changed
@@ -683,6 +666,7 @@ impl FleetTask {
             StreamEvent::Acked(acks) => index.acked(cluster, session, acks, now),
             StreamEvent::Reports(batch) => index.reports(cluster, session, batch, now),
             StreamEvent::Health(health) => index.health(cluster, session, health),
+            StreamEvent::RunEvents(events) => index.run_events(cluster, session, events, now),
             StreamEvent::IdentityConflict(said) => index.identity_conflict(cluster, said),
             StreamEvent::Ended => {
                 if self
@@ -695,6 +679,14 @@ impl FleetTask {
                 index.disconnected(cluster, session, now)
             }
         }
+    }
+
+    /// Whoever asked finds out by silence when there is no stream.
+    fn ask_logs(&self, cluster: &ClusterName, wanted: LogsWanted) -> Changed {
+        if let Some((_, slots)) = self.streams.get(cluster) {
+            slots.put_logs(wanted);
+        }
+        Changed::default()
     }
 
     fn list_done(&mut self, index: &FleetIndex) {
@@ -721,6 +713,11 @@ impl FleetTask {
         for (cluster, keys) in &changed.desired {
             if let Some((_, slots)) = self.streams.get(cluster) {
                 slots.put(keys.iter().map(|key| (*key, index.desired(cluster, *key))));
+            }
+        }
+        for cluster in &changed.runs {
+            if let Some((_, slots)) = self.streams.get(cluster) {
+                slots.put_runs(index.open_run_orders(cluster));
             }
         }
         for uid in &changed.tombstones {

@@ -7,7 +7,8 @@
 use segment_core::admit::PolicyText;
 use segment_core::assignment::{EntryId, MAX_RENDERED_BYTES};
 use segment_core::sync::frame::{
-    INVENTORY_CHUNK_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, REPORTS_CHUNK,
+    INVENTORY_CHUNK_ENTRIES, LOG_CHUNK_BYTES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES,
+    REPORTS_CHUNK, RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK,
 };
 use std::time::Duration;
 
@@ -90,6 +91,10 @@ const _: () = {
         PolicyText::MAX_BYTES + PolicyText::MAX_KEYS * POLICY_KEY_OVERHEAD_BYTES + 64
             <= MESSAGE_TO_HUB_MAX_BYTES
     );
+    // An event of a run has less than a report.
+    assert!(RUN_EVENTS_CHUNK * REPORT_MAX_BYTES <= MESSAGE_TO_HUB_MAX_BYTES);
+    assert!(RUN_ORDERS_CHUNK <= ORDERS_CHUNK);
+    assert!(LOG_CHUNK_BYTES + REPORT_MAX_BYTES <= MESSAGE_TO_HUB_MAX_BYTES);
     assert!(ORDERS_CHUNK_BYTES + ORDERS_CHUNK * ORDER_OVERHEAD_BYTES <= MESSAGE_TO_AGENT_MAX_BYTES);
     assert!(MAX_RENDERED_BYTES + ORDER_OVERHEAD_BYTES <= MESSAGE_TO_AGENT_MAX_BYTES);
 };

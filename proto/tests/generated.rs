@@ -19,6 +19,7 @@ const AUDIENCES: [(&str, &[&str]); 2] = [
             "grnry/segment/v1/hub.proto",
             "grnry/segment/v1/plan.proto",
             "grnry/segment/v1/rollout.proto",
+            "grnry/segment/v1/run.proto",
         ],
     ),
     (

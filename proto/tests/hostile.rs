@@ -412,3 +412,108 @@ fn a_token_does_not_reach_a_log() {
     };
     assert!(!format!("{enrolment:?}").contains("secret"));
 }
+
+fn run(rendered: &[u8]) -> v1::RunOrder {
+    v1::RunOrder {
+        id: id(8),
+        purpose: v1::RunPurpose::Manual.into(),
+        key: Some(v1::SegmentKey {
+            namespace: "granary".into(),
+            name: "demo".into(),
+        }),
+        uid: id(16),
+        revision: id(8),
+        rendered: Bytes::copy_from_slice(rendered),
+        start_before: Some(segment_proto::Timestamp::default()),
+        deadline_seconds: 0,
+    }
+}
+
+fn run_orders(
+    orders: Vec<v1::RunOrder>,
+) -> Result<Option<frame::FromHub>, segment_proto::convert::ConvertError> {
+    let fence = v1::Fence {
+        era: 1,
+        shard_map: 0,
+        term: 1,
+        instance: id(16),
+    };
+    frame::hub_frame_from_wire(v1::SyncResponse {
+        frame: Some(v1::sync_response::Frame::RunOrders(v1::RunOrders {
+            fence: Some(fence),
+            orders,
+        })),
+    })
+}
+
+#[test]
+fn an_order_to_run_that_cannot_be_read_is_refused_alone_by_its_id() {
+    let unknown_field = run(br#"{"hostPath":"/"}"#);
+    let too_large = run(&vec![b' '; MAX_RENDERED_BYTES + 1]);
+    let no_purpose = v1::RunOrder {
+        purpose: 0,
+        ..run(b"{}")
+    };
+    let from_hub = run_orders(vec![unknown_field, too_large, no_purpose])
+        .unwrap()
+        .unwrap();
+    assert!(matches!(&from_hub.frame, HubFrame::RunOrders(runs) if runs.orders.is_empty()));
+    let words: Vec<&str> = from_hub
+        .unreadable_runs
+        .iter()
+        .map(|run| run.message.as_str())
+        .collect();
+    assert_eq!(words.len(), 3);
+    assert!(words[0].contains("hostPath"), "{words:?}");
+    assert!(words[1].contains("bytes"), "{words:?}");
+    assert!(words[2].starts_with("purpose"), "{words:?}");
+}
+
+#[test]
+fn too_many_runs_and_runs_without_an_id_cost_the_frame() {
+    let error = run_orders(vec![run(b"{}"); 17]).unwrap_err();
+    assert_eq!(error.path, "run_orders.orders");
+    let nameless = v1::RunOrder {
+        id: id(7),
+        ..run(b"{}")
+    };
+    let error = run_orders(vec![nameless]).unwrap_err();
+    assert_eq!(error.path, "run_orders.orders[0].id");
+    let events = v1::RunEvents {
+        events: vec![v1::RunEvent::default(); 65],
+    };
+    let frame = Some(v1::sync_request::Frame::RunEvents(events));
+    let error = frame::agent_frame_from_wire(v1::SyncRequest { frame }).unwrap_err();
+    assert_eq!(error.path, "run_events.events");
+    let events = v1::RunEvents {
+        events: vec![v1::RunEvent::default()],
+    };
+    let frame = Some(v1::sync_request::Frame::RunEvents(events));
+    let taken = frame::agent_frame_from_wire(v1::SyncRequest { frame })
+        .unwrap()
+        .unwrap();
+    assert_eq!(taken.frame, AgentFrame::RunEvents(Vec::new()));
+    assert_eq!(taken.left_out.len(), 1);
+}
+
+#[test]
+fn logs_that_are_too_large_or_of_no_run_cost_the_frame() {
+    let chunk = v1::LogChunk {
+        id: 1,
+        data: Bytes::from(vec![b'x'; 64 * 1024 + 1]),
+        end: None,
+    };
+    let frame = Some(v1::sync_request::Frame::LogChunk(chunk));
+    let error = frame::agent_frame_from_wire(v1::SyncRequest { frame }).unwrap_err();
+    assert_eq!(error.path, "log_chunk.data");
+    let wanted = v1::LogsWanted {
+        id: 1,
+        key: id(16),
+        run: id(3),
+        follow: false,
+        stop: false,
+    };
+    let frame = Some(v1::sync_response::Frame::LogsWanted(wanted));
+    let error = frame::hub_frame_from_wire(v1::SyncResponse { frame }).unwrap_err();
+    assert_eq!(error.path, "logs_wanted.run");
+}

@@ -20,12 +20,14 @@ use segment_core::delta::Order;
 use segment_core::fence::{Fence, Watermark};
 use segment_core::ids::{
     ClusterName, CronJobName, Digest, HubId, InstanceId, KeyHash, Namespace, PolicyDigest,
-    Revision, RootDigest, SegmentKey, Uid,
+    Revision, RootDigest, RunId, SegmentKey, Uid,
 };
 use segment_core::report::{Report, Run, RunResult, Runs, State};
+use segment_core::run_order::{RunEvent, RunOrder, RunPhase, RunPurpose};
 use segment_core::sync::frame::{
-    Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
-    NAMES_CHUNK, ORDERS_CHUNK, Orders, PROTOCOL_VERSION, REPORTS_CHUNK, ReportBatch, Welcome,
+    Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, LogChunk,
+    LogEnd, LogsWanted, NAMES_CHUNK, ORDERS_CHUNK, Orders, PROTOCOL_VERSION, REPORTS_CHUNK,
+    RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK, ReportBatch, RunOrders, Welcome,
 };
 use segment_proto::convert::{enrolment, frame};
 use segment_proto::limits::{MESSAGE_TO_AGENT_MAX_BYTES, MESSAGE_TO_HUB_MAX_BYTES};
@@ -337,6 +339,69 @@ fn hello() -> impl Strategy<Value = Hello> {
         )
 }
 
+fn run_order() -> impl Strategy<Value = RunOrder> {
+    (
+        any::<([u8; 8], [u8; 16], [u8; 8], bool)>(),
+        key(),
+        template(),
+        time(),
+        prop::option::of(1..=u32::MAX),
+    )
+        .prop_map(
+            |((id, uid, revision, proof), key, template, start_before, deadline)| RunOrder {
+                id: RunId(id),
+                purpose: if proof {
+                    RunPurpose::Proof
+                } else {
+                    RunPurpose::Manual
+                },
+                key,
+                uid: Uid(uid),
+                revision: Revision(revision),
+                rendered: Rendered::new(template).unwrap(),
+                start_before,
+                deadline: deadline
+                    .map(|seconds| jiff::SignedDuration::from_secs(i64::from(seconds))),
+            },
+        )
+}
+
+fn run_event() -> impl Strategy<Value = RunEvent> {
+    let phase = prop::sample::select(vec![
+        RunPhase::Waiting,
+        RunPhase::Running,
+        RunPhase::Succeeded,
+        RunPhase::Failed,
+        RunPhase::Refused,
+        RunPhase::Expired,
+    ]);
+    let times = (prop::option::of(time()), prop::option::of(time()), time());
+    (
+        any::<([u8; 8], [u8; 16], Option<i32>)>(),
+        phase,
+        text(),
+        times,
+        text(),
+        text(),
+    )
+        .prop_map(
+            |((id, key, exit_code), phase, job, (started, finished, at), reason, message)| {
+                RunEvent {
+                    id: RunId(id),
+                    key: KeyHash(key),
+                    phase,
+                    job,
+                    started,
+                    finished,
+                    exit_code,
+                    reason,
+                    message,
+                    at,
+                }
+            },
+        )
+}
+
 fn agent_frame() -> impl Strategy<Value = AgentFrame> {
     let maybe = || prop::option::of(text());
     prop_oneof![
@@ -380,6 +445,17 @@ fn agent_frame() -> impl Strategy<Value = AgentFrame> {
                 digest: PolicyDigest(digest),
                 text: Arc::new(PolicyText::new(data).unwrap()),
             }),
+        prop::collection::vec(run_event(), 0..10).prop_map(AgentFrame::RunEvents),
+        (
+            any::<u64>(),
+            prop::collection::vec(any::<u8>(), 0..200),
+            prop::option::of((text(), text()))
+        )
+            .prop_map(|(id, data, end)| AgentFrame::LogChunk(LogChunk {
+                id,
+                data: data.into(),
+                end: end.map(|(reason, message)| LogEnd { reason, message }),
+            })),
     ]
 }
 
@@ -409,6 +485,20 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
         Just(HubFrame::InventoryWanted),
         Just(HubFrame::ReportsWanted),
         any::<[u8; 16]>().prop_map(|digest| HubFrame::PolicyWanted(PolicyDigest(digest))),
+        any::<(u64, [u8; 16], Option<[u8; 8]>, bool, bool)>().prop_map(
+            |(id, key, run, follow, stop)| HubFrame::LogsWanted(LogsWanted {
+                id,
+                key: KeyHash(key),
+                run: run.map(RunId),
+                follow,
+                stop,
+            })
+        ),
+        (
+            fence(),
+            prop::collection::vec(run_order().prop_map(Arc::new), 0..4)
+        )
+            .prop_map(|(fence, orders)| HubFrame::RunOrders(RunOrders { fence, orders })),
         (text(), any::<u64>()).prop_map(|(reason, retry_after_ms)| HubFrame::Goodbye {
             reason,
             retry_after_ms
@@ -436,6 +526,7 @@ proptest! {
         let came = frame::hub_frame_from_wire(message).unwrap().unwrap();
         prop_assert_eq!(&came.frame, &frame);
         prop_assert_eq!(came.refused, Vec::new());
+        prop_assert_eq!(came.unreadable_runs, Vec::new());
         // `Rendered` compares by digest: compare the bytes too.
         if let (HubFrame::Orders(ours), HubFrame::Orders(theirs)) = (&frame, &came.frame) {
             for pair in ours.orders.iter().zip(&theirs.orders) {
@@ -514,6 +605,18 @@ fn the_largest_frames_fit_the_largest_messages() {
             }),
         ),
         ("acks", AgentFrame::Acks(acks)),
+        (
+            "events of runs",
+            AgentFrame::RunEvents(vec![
+                RunEvent {
+                    job: long.clone(),
+                    reason: long.clone(),
+                    message: long.clone(),
+                    ..first(run_event())
+                };
+                RUN_EVENTS_CHUNK
+            ]),
+        ),
         ("names", AgentFrame::Names(vec![name; NAMES_CHUNK])),
         (
             "policy",
@@ -539,6 +642,15 @@ fn the_largest_frames_fit_the_largest_messages() {
     template.env.insert("BIG".into(), "x".repeat(90 * 1024));
     let mut big = first(entry());
     big.assignment.rendered = Rendered::new(template).unwrap();
+    let order = Arc::new(first(run_order()));
+    let runs = RunOrders {
+        fence: Fence::default(),
+        orders: vec![order; RUN_ORDERS_CHUNK],
+    };
+    assert!(
+        frame::hub_frame_to_wire(HubFrame::RunOrders(runs)).encoded_len()
+            <= MESSAGE_TO_AGENT_MAX_BYTES
+    );
     let orders = Orders {
         fence: Fence::default(),
         watermark: Watermark::default(),

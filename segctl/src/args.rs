@@ -8,6 +8,9 @@ pub(crate) use operate::{
     ApproveArgs, HoldArgs, HoldUntilArgs, OperateArgs, RolloutCommand, RolloutHistoryArgs,
     RolloutStatusArgs, RolloutWatchArgs, UndoArgs,
 };
+mod run_now;
+
+pub(crate) use run_now::{LogsArgs, RunArgs};
 
 use crate::exit::EXIT_CODES;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -132,6 +135,25 @@ pub(crate) enum Command {
     ///
     /// Where a Segment says onScheduleChange: RunOnce, clusters go on one after the other over ten minutes.
     Release(HoldArgs),
+    /// Run a Segment once on each of some clusters, now
+    ///
+    /// What runs is the revision that each cluster holds. It starts only where the cluster's own policy says runNow, and not
+    /// while a run by schedule is active or about to be due; meanwhile a CronJob with concurrencyPolicy Forbid is suspended
+    /// there. A cluster that is away is not run later. It goes on at the hub when segctl ends.
+    ///
+    ///   segctl run demo -n granary --cluster eu-1 --wait
+    ///   segctl run granary/demo --clusters env=staging --max-parallel 5 --env DEBUG=True --reason "check the fix"
+    ///   segctl run granary/demo --request-id ID --wait       attach to runs that were begun; nothing is started twice
+    ///
+    /// Exit code 0 when all succeeded (or, without --wait, were begun), 1 when some failed, were refused or expired, 5 when
+    /// --timeout is over: the runs go on.
+    #[command(verbatim_doc_comment)]
+    Run(RunArgs),
+    /// What a run wrote, where the cluster's own policy lets the hub read it
+    ///
+    /// Without -f the first MiB. Where the hub can't show it (rule logs of the cluster's policy, an agent that is away), the
+    /// kubectl line that does is printed instead, with the reason; the exit code is 3 then.
+    Logs(LogsArgs),
     /// What clusters hold that no Segment here asks for
     Orphans(OrphansArgs),
     /// Join clusters, list them

@@ -14,11 +14,13 @@ mod hold;
 mod hub;
 mod import;
 mod lint;
+mod logs;
 mod names;
 mod orphans;
 mod plan;
 mod render;
 mod rollout;
+mod run_now;
 mod status;
 mod token;
 mod version;
@@ -60,6 +62,8 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Hold(hold) => hold::hold(&Hub::find(&globals).await?, hold).await,
         Command::Release(release) => hold::release(&Hub::find(&globals).await?, release).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
+        Command::Logs(logs) => logs::run(&Hub::find(&globals).await?, logs).await,
+        Command::Run(args) => run_now::run(&Hub::find(&globals).await?, args).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,
         Command::Token { command } => token::run(&Hub::find(&globals).await?, command).await,

@@ -13,6 +13,7 @@ pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod rollout;
 pub(crate) mod rows;
+pub(crate) mod runs;
 pub(crate) mod table;
 
 use crate::exit::{Exit, Failure};

@@ -18,7 +18,7 @@ use crate::processes::Process;
 use crate::{install, paths, ports, wait};
 
 /// What tests shorten; the Lease's periods are longer, because a dozen control planes share two cores.
-pub const PERIODS: [(&str, &str); 11] = [
+pub const PERIODS: [(&str, &str); 13] = [
     ("--lease-duration", "15s"),
     ("--lease-renew-deadline", "10s"),
     ("--store-flush", "500ms"),
@@ -30,6 +30,8 @@ pub const PERIODS: [(&str, &str); 11] = [
     ("--healthy-after", "5s"),
     ("--keepalive", "3s"),
     ("--report-pause", "100ms"),
+    ("--usual-run", "2s"),
+    ("--run-look", "1s"),
 ];
 
 /// An agent.

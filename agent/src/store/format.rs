@@ -14,6 +14,7 @@ use segment_core::assignment::{
 use segment_core::fence::{Fence, Watermark};
 use segment_core::ids::{HubId, KeyHash, Revision, SegmentKey, Uid};
 use segment_core::report::Run;
+use segment_core::run_order::known::KnownRun;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -95,6 +96,9 @@ pub struct StateContent {
     pub brake: Vec<BrakeEvent>,
     /// A shard was damaged, and not all that runs here is covered by an entry again.
     pub incomplete: bool,
+    /// The newest runs that were ordered, so that none runs twice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<KnownRun>,
 }
 
 /// Content of an entries shard.

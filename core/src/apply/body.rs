@@ -3,7 +3,7 @@
 //! In: an order, the live object. Out: JSON. Law: labels, annotations, finalizers and owners of others stay; uid and
 //! resourceVersion are preconditions. Not: the CronJob itself (`cronjob.rs`).
 
-use super::{Live, Order, Record};
+use super::{Facts, Live, Order, Record, Suspension};
 use crate::assignment::Entry;
 use crate::names;
 use jiff::Timestamp;
@@ -16,8 +16,23 @@ pub(super) struct Held {
     pub(super) until: Option<Timestamp>,
 }
 
-/// The hold in force (rule 38): the hub's, on-call's, or that of a proof run.
-pub(super) fn hold(entry: &Entry, live: Option<&Live>, now: Timestamp) -> Option<Held> {
+/// The suspension for an ordered run that is in force: the one asked for here, else what an annotation says whose run is
+/// not known to be over (this process may have begun after it).
+fn suspended_for(live: Option<&Live>, facts: &Facts) -> Option<Suspension> {
+    let of_live = live
+        .and_then(|live| live.suspended_for.as_ref())
+        .filter(|live| !facts.runs_over.contains(&live.job));
+    facts
+        .suspension
+        .as_ref()
+        .or(of_live)
+        .filter(|suspension| suspension.until > facts.now)
+        .cloned()
+}
+
+/// The hold in force (rule 38): the hub's, on-call's, or that of an ordered run.
+pub(super) fn hold(entry: &Entry, live: Option<&Live>, facts: &Facts) -> Option<Held> {
+    let now = facts.now;
     let ahead = |until: Option<Timestamp>| until.filter(|until| *until > now);
     if let Some(hold) = &entry.controls.hold
         && hold.until.is_none_or(|until| until > now)
@@ -39,18 +54,28 @@ pub(super) fn hold(entry: &Entry, live: Option<&Live>, now: Timestamp) -> Option
             until: Some(until),
         });
     }
-    let until = ahead(live.and_then(|live| live.suspended_for_until))?;
+    let suspension = suspended_for(live, facts)?;
     Some(Held {
-        reason: "ProofRun",
-        message: "suspended for a proof run".to_owned(),
-        until: Some(until),
+        reason: "OrderedRun",
+        message: format!(
+            "suspended while the ordered run {} is there",
+            suspension.job
+        ),
+        until: Some(suspension.until),
     })
 }
 
-/// What we ask for, without anything that is live.
-pub(super) fn desired(order: &Order<'_>, held: bool) -> Value {
+/// What we ask for; of what is live only the holds that stand there.
+pub(super) fn desired(order: &Order<'_>, live: Option<&Live>, facts: &Facts) -> Value {
+    let held = hold(order.entry, live, facts).is_some();
     let suspend = held || order.entry.assignment.rendered.template().suspend;
-    crate::cronjob::cronjob_json(order.entry, order.owner, suspend)
+    let mut desired = crate::cronjob::cronjob_json(order.entry, order.owner, suspend);
+    // In the same write as the suspension, and gone with it.
+    if let Some(suspension) = suspended_for(live, facts) {
+        desired["metadata"]["annotations"][names::ANNOTATION_SUSPENDED_FOR] =
+            json!(suspension.to_string());
+    }
+    desired
 }
 
 /// What we ask for on top of what is live: uid and resourceVersion as preconditions; labels, annotations, finalizers and
@@ -71,6 +96,7 @@ pub(super) fn merged(desired: &Value, live: &Live, record: &Record) -> Value {
             // What an earlier order put there and this one does not ask for.
             entries.retain(|key, _| !applied.wrote_key(kind, key));
         }
+        entries.remove(names::ANNOTATION_SUSPENDED_FOR);
         if let Some(ours) = desired["metadata"][kind].as_object() {
             entries.extend(ours.clone());
         }

@@ -4,7 +4,7 @@
 //! Law: the digest covers the whole spec, all labels and all annotations, whatever the order of their keys.
 //! Not: what to do about it (`apply.rs`).
 
-use super::Place;
+use super::{Place, Suspension};
 use crate::ids::{CronJobName, Digest, Namespace, Uid, sha256_16};
 use crate::names;
 use jiff::Timestamp;
@@ -46,8 +46,8 @@ pub struct Live {
     pub rendered: Option<String>,
     /// Until when on-call holds it.
     pub hold_until: Option<Timestamp>,
-    /// Until when it is suspended for a proof run.
-    pub suspended_for_until: Option<Timestamp>,
+    /// For which Job of an ordered run it is suspended, and until when.
+    pub suspended_for: Option<Suspension>,
     /// `spec.schedule`.
     pub schedule: String,
     /// `spec.timeZone`.
@@ -143,9 +143,7 @@ impl Live {
             segment: annotation(names::ANNOTATION_SEGMENT).map(str::to_owned),
             rendered: annotation(names::ANNOTATION_DIGEST).map(str::to_owned),
             hold_until: annotation(names::ANNOTATION_HOLD_UNTIL).and_then(|text| text.parse().ok()),
-            suspended_for_until: annotation(names::ANNOTATION_SUSPENDED_FOR)
-                .and_then(|text| text.rsplit_once('/'))
-                .and_then(|(_, until)| until.parse().ok()),
+            suspended_for: annotation(names::ANNOTATION_SUSPENDED_FOR).and_then(Suspension::read),
             schedule: text(&spec["schedule"]).unwrap_or_default(),
             time_zone: text(&spec["timeZone"]),
             suspend: spec["suspend"].as_bool().unwrap_or(false),

@@ -115,7 +115,7 @@ fn replace(
 /// Lifts the suspension of the old CronJob, if that is what it waits with.
 pub(super) fn resume(order: &Order<'_>, facts: &Facts, old: &Live) -> Option<Step> {
     let wanted = order.entry.assignment.rendered.template().suspend
-        || hold(order.entry, Some(old), facts.now).is_some();
+        || hold(order.entry, Some(old), facts).is_some();
     if !old.suspend || wanted {
         return None;
     }

@@ -10,7 +10,8 @@ use crate::report::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a CronJob is.
@@ -102,6 +103,32 @@ pub struct DryRun {
     pub answer: Option<Value>,
 }
 
+/// A suspension for an ordered run (rule 30): what its annotation says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// Name of the run's Job.
+    pub job: String,
+    /// It ends then at the latest.
+    pub until: Timestamp,
+}
+
+impl Suspension {
+    /// Reads the annotation; `None` for what is none.
+    pub fn read(text: &str) -> Option<Self> {
+        let (job, until) = text.rsplit_once('/')?;
+        Some(Self {
+            job: job.to_owned(),
+            until: until.parse().ok()?,
+        })
+    }
+}
+
+impl std::fmt::Display for Suspension {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.job, self.until)
+    }
+}
+
 /// What the shell has gathered since it began to look at this entry.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -117,6 +144,10 @@ pub struct Facts {
     pub create_failed: Option<(String, String)>,
     /// Unfinished Jobs of a CronJob, by a live list.
     pub unfinished_jobs: BTreeMap<Uid, u32>,
+    /// The ordered run that the CronJob is to be suspended for.
+    pub suspension: Option<Suspension>,
+    /// Jobs of ordered runs that are known to be over: an annotation that names one suspends no longer.
+    pub runs_over: Arc<BTreeSet<String>>,
     /// Since when a due run is waited for.
     pub waiting_since: Option<Timestamp>,
     /// The agent's clock. Where the API server's clock counts, the live read's date is taken.

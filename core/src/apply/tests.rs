@@ -13,7 +13,8 @@ use crate::ids::{CronJobName, HubId, Namespace, Revision, SegmentKey, Uid};
 use crate::names;
 use jiff::Timestamp;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const NOW: &str = "2026-01-02T03:30:00Z";
 
@@ -97,6 +98,8 @@ struct World {
     create_error: Option<&'static str>,
     stray: Option<Place>,
     waiting_since: Option<Timestamp>,
+    suspension: Option<Suspension>,
+    runs_over: BTreeSet<String>,
     version: u64,
     /// What was written, in words.
     log: Vec<String>,
@@ -117,6 +120,8 @@ impl World {
             create_error: None,
             stray: None,
             waiting_since: None,
+            suspension: None,
+            runs_over: BTreeSet::new(),
             version: 100,
             log: Vec::new(),
             dry_runs: 0,
@@ -218,6 +223,8 @@ impl World {
             now: agents_now,
             stray: self.stray.clone().or_else(|| self.other_place(entry)),
             waiting_since: self.waiting_since,
+            suspension: self.suspension.clone(),
+            runs_over: Arc::new(self.runs_over.clone()),
             ..Facts::default()
         };
         for _ in 0..steps {
@@ -1108,4 +1115,59 @@ proptest::proptest! {
             proptest::prop_assert_eq!(world.take_log(), Vec::<String>::new());
         }
     }
+}
+
+#[test]
+fn an_ordered_run_suspends_in_one_write_and_its_end_starts_no_past_run() {
+    let entry = entry(|_| {});
+    let mut world = World::with(&entry);
+    let suspension = Suspension {
+        job: "a-p-0102030405060708".to_owned(),
+        until: at("2026-01-02T18:00:00Z"),
+    };
+    world.suspension = Some(suspension.clone());
+    let outcome = world.run(&entry).unwrap();
+    assert_eq!(
+        (outcome.state, outcome.reason.as_str()),
+        (State::Held, "OrderedRun")
+    );
+    assert_eq!(world.take_log(), ["put Update"]);
+    let mark = |world: &World| {
+        let object = world.objects.values().next().unwrap();
+        object["metadata"]["annotations"][names::ANNOTATION_SUSPENDED_FOR].clone()
+    };
+    assert_eq!(world.object()["spec"]["suspend"], true);
+    assert_eq!(mark(&world), suspension.to_string());
+    // A process that began meanwhile knows nothing of it: the annotation stands.
+    world.suspension = None;
+    assert_eq!(world.run(&entry).unwrap().state, State::Held);
+    assert!(world.take_log().is_empty());
+    // The Job is over: its mark goes with the suspension, and nothing past is started.
+    world.runs_over.insert(suspension.job.clone());
+    assert_eq!(world.run(&entry).unwrap().state, State::Applied);
+    assert_eq!(
+        world.take_log(),
+        ["status 2026-01-02T12:00:00Z", "put Update"]
+    );
+    assert_eq!(mark(&world), Value::Null);
+    assert_eq!(world.run(&entry).unwrap().state, State::Applied);
+    assert!(world.take_log().is_empty());
+}
+
+#[test]
+fn a_suspension_for_a_run_ends_at_its_time_even_when_nobody_says_so() {
+    let entry = entry(|_| {});
+    let mut world = World::with(&entry);
+    world.suspension = Some(Suspension {
+        job: "a-p-0102030405060708".to_owned(),
+        until: at("2026-01-02T12:30:00Z"),
+    });
+    assert_eq!(world.run(&entry).unwrap().state, State::Held);
+    world.take_log();
+    world.now = at("2026-01-02T12:30:00Z");
+    assert_eq!(world.run(&entry).unwrap().state, State::Applied);
+    assert_eq!(
+        world.take_log(),
+        ["status 2026-01-02T12:30:00Z", "put Update"]
+    );
 }

@@ -62,6 +62,10 @@ pub struct ClusterState {
     pub policy: Option<Arc<Policy>>,
     /// Segments for which it is in change.
     pub changing: u32,
+    /// Its agent carries out ordered runs; false before it has said so.
+    pub takes_runs: bool,
+    /// Its agent passes logs on, where its policy says so.
+    pub passes_logs: bool,
     /// Runs that were ordered there.
     pub ordered_runs: super::OrderedRuns,
     /// Version of the index at which this changed.
@@ -94,6 +98,8 @@ impl ClusterState {
             policy_digest: None,
             policy: None,
             changing: 0,
+            takes_runs: false,
+            passes_logs: false,
             ordered_runs: super::OrderedRuns::new(),
             version: 0,
         }

@@ -4,7 +4,7 @@
 //! Law: an order is kept until its run has ended or expired, and sent again on each new stream; the agent knows it by its
 //! id. Not: what comes of it (`rollout`, the users' API).
 
-use super::{Changed, FleetIndex};
+use super::{Changed, ClusterState, FleetIndex};
 use crate::ids::{ClusterName, RunId};
 use crate::run_order::{RunEvent, RunOrder, RunPhase};
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,9 @@ pub const RUNS_KEPT: usize = 256;
 /// How long an agent that got an order in time may take to tell of it, beyond the order's end.
 const GRACE: SignedDuration = SignedDuration::from_secs(30);
 
+/// Reason of a run on a cluster whose agent does not know ordered runs.
+const NOT_SUPPORTED: &str = "NotSupported";
+
 /// An ordered run.
 #[derive(Clone, Debug)]
 pub struct OrderedRun {
@@ -25,7 +28,7 @@ pub struct OrderedRun {
     pub ordered: Timestamp,
     /// What the agent said last.
     pub event: Option<RunEvent>,
-    /// It could not be started in time, and no agent has told of it.
+    /// It could not be started in time, as far as is known: no agent has told of a start.
     pub expired: bool,
 }
 
@@ -33,8 +36,8 @@ impl OrderedRun {
     /// How far it is.
     pub fn phase(&self) -> RunPhase {
         match &self.event {
+            _ if self.expired => RunPhase::Expired,
             Some(event) => event.phase,
-            None if self.expired => RunPhase::Expired,
             None => RunPhase::Waiting,
         }
     }
@@ -51,7 +54,12 @@ impl FleetIndex {
         let Some(cluster) = self.clusters.get_mut(name) else {
             return changed;
         };
-        if cluster.ordered_runs.contains_key(&order.id) {
+        // One that expired before any agent saw it may be ordered again: who was away then may be there now.
+        if cluster
+            .ordered_runs
+            .get(&order.id)
+            .is_some_and(|known| !known.expired || known.event.is_some())
+        {
             return changed;
         }
         if cluster.ordered_runs.len() >= RUNS_KEPT {
@@ -76,6 +84,9 @@ impl FleetIndex {
                 expired: false,
             },
         );
+        if cluster.session.is_some() {
+            cluster.refuse_unknown_runs(now, &mut changed);
+        }
         changed
     }
 
@@ -143,8 +154,8 @@ impl FleetIndex {
                 } else {
                     SignedDuration::ZERO
                 };
-                if run.event.is_none()
-                    && !run.expired
+                // One that waits at an agent that went away is started by nobody else, and by that one not later.
+                if run.phase() == RunPhase::Waiting
                     && now.duration_since(run.order.start_before) > grace
                 {
                     run.expired = true;
@@ -155,3 +166,33 @@ impl FleetIndex {
         }
     }
 }
+
+impl ClusterState {
+    /// An agent that does not know ordered runs carries out none: they are refused for it.
+    pub(super) fn refuse_unknown_runs(&mut self, now: Timestamp, changed: &mut Changed) {
+        if self.takes_runs {
+            return;
+        }
+        for (id, run) in &mut self.ordered_runs {
+            if run.phase().is_final() {
+                continue;
+            }
+            run.event = Some(RunEvent {
+                id: *id,
+                key: run.order.key.hash(),
+                phase: RunPhase::Refused,
+                job: String::new(),
+                started: None,
+                finished: None,
+                exit_code: None,
+                reason: NOT_SUPPORTED.to_owned(),
+                message: "the agent of this cluster is too old for ordered runs".to_owned(),
+                at: now,
+            });
+            changed.segments.insert(run.order.key.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

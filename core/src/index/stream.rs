@@ -4,7 +4,7 @@ use super::{Changed, ClusterState, FleetIndex};
 use crate::assignment::{EntryId, Holdings};
 use crate::ids::{ClusterName, KeyHash, SegmentKey, Uid};
 use crate::report::{Report, State};
-use crate::sync::frame::{Ack, AckVerdict, AgentHealth, Hello, ReportBatch};
+use crate::sync::frame::{Ack, AckVerdict, AgentHealth, Hello, PASSES_LOGS, RUNS_NOW, ReportBatch};
 use jiff::Timestamp;
 
 impl FleetIndex {
@@ -39,7 +39,11 @@ impl FleetIndex {
         cluster.store_known = hello.store_known;
         cluster.identity_conflict = None;
         cluster.reports_pending = cluster.reports != Some(hello.reports);
+        let able = |what: &str| hello.capabilities.iter().any(|name| name == what);
+        cluster.takes_runs = able(RUNS_NOW);
+        cluster.passes_logs = able(PASSES_LOGS);
         cluster.version = version;
+        cluster.refuse_unknown_runs(now, &mut changed);
         changed.clusters.insert(name.clone());
         if let Some(away_since) = away_since {
             self.renew_deadlines(name, away_since, now);

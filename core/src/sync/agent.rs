@@ -7,14 +7,15 @@
 //! Not: admission and applying (`admit.rs`, `apply.rs`); reports (`reporter.rs`).
 
 use super::frame::{
-    Ack, AckVerdict, AgentFrame, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, MAX_ENTRIES,
-    NAMES_CHUNK, Orders, PROTOCOL_VERSION, TELLS_POLICY, Welcome,
+    Ack, AckVerdict, AgentFrame, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, LogsWanted, MAX_ENTRIES,
+    NAMES_CHUNK, Orders, PASSES_LOGS, PROTOCOL_VERSION, RUNS_NOW, TELLS_POLICY, Welcome,
 };
 use super::policy::Telling;
 use crate::assignment::{Entry, EntryId, OrderNumber, root_digest};
 use crate::delta::Order;
 use crate::fence::{Fence, FenceVerdict, Watermark, judge_fence};
 use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, Uid};
+use crate::run_order::RunOrder;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -69,6 +70,12 @@ pub enum Output {
     SendAllReports,
     /// Send the text of the policy with this digest, if it is still the one in force.
     SendPolicyText(PolicyDigest),
+    /// Tell how the runs are that were ordered: the hub obeyed on this stream may not know.
+    TellRuns,
+    /// Take up these orders to run.
+    TakeRuns(Vec<Arc<RunOrder>>),
+    /// Pass these logs on, or stop that.
+    PassLogs(LogsWanted),
     /// End the stream.
     Close {
         /// For the log.
@@ -138,6 +145,11 @@ impl AgentSync {
         self.watermark
     }
 
+    /// The hub's fence was accepted on the open stream.
+    pub fn is_obeying(&self) -> bool {
+        self.session == Session::Obeying
+    }
+
     /// What is held is known again: everything of ours that runs here is covered by an entry.
     pub fn is_whole_again(&mut self) {
         self.damaged = false;
@@ -161,7 +173,11 @@ impl AgentSync {
         self.session = Session::Greeted;
         vec![Output::Send(AgentFrame::Hello(Hello {
             protocol: PROTOCOL_VERSION,
-            capabilities: vec![TELLS_POLICY.to_owned()],
+            capabilities: vec![
+                TELLS_POLICY.to_owned(),
+                RUNS_NOW.to_owned(),
+                PASSES_LOGS.to_owned(),
+            ],
             fence: self.fence,
             watermark: self.watermark,
             cluster_uid: about.cluster_uid,
@@ -219,6 +235,13 @@ impl AgentSync {
                 .then_some(Output::SendPolicyText(digest))
                 .into_iter()
                 .collect(),
+            (Session::Obeying, HubFrame::LogsWanted(wanted)) => vec![Output::PassLogs(wanted)],
+            (Session::Obeying, HubFrame::RunOrders(runs)) => {
+                match self.other_fence("run orders", runs.fence) {
+                    Some(close) => vec![close],
+                    None => vec![Output::TakeRuns(runs.orders)],
+                }
+            }
             (session, frame) => vec![Output::Close {
                 reason: format!(
                     "the hub sent {} while the stream was {session:?}",
@@ -305,6 +328,7 @@ impl AgentSync {
         self.fence = Some(welcome.fence);
         self.session = Session::Obeying;
         outputs.extend(self.tell_policy());
+        outputs.push(Output::TellRuns);
         if welcome.want_inventory {
             outputs.extend(self.inventory_frames());
         }
@@ -314,16 +338,17 @@ impl AgentSync {
         outputs
     }
 
+    /// The fence was accepted with the Welcome; a stream carries one leader's orders only.
+    fn other_fence(&self, what: &str, fence: Fence) -> Option<Output> {
+        (self.fence != Some(fence)).then(|| Output::Close {
+            reason: format!("{what} came under {fence}, the stream was opened otherwise"),
+            retry_after_ms: REFUSED_HUB_RETRY_MS,
+        })
+    }
+
     fn on_orders(&mut self, orders: Orders) -> Vec<Output> {
-        // The fence was accepted with the Welcome; a stream carries one leader's orders only.
-        if self.fence != Some(orders.fence) {
-            return vec![Output::Close {
-                reason: format!(
-                    "orders came under {}, the stream was opened otherwise",
-                    orders.fence
-                ),
-                retry_after_ms: REFUSED_HUB_RETRY_MS,
-            }];
+        if let Some(close) = self.other_fence("orders", orders.fence) {
+            return vec![close];
         }
         let mut outputs = Vec::new();
         if self.watermark.is_none_or(|seen| orders.watermark > seen) {
@@ -510,6 +535,8 @@ fn frame_name(frame: &HubFrame) -> &'static str {
         HubFrame::InventoryWanted => "a request for the inventory",
         HubFrame::ReportsWanted => "a request for reports",
         HubFrame::PolicyWanted(_) => "a request for the policy",
+        HubFrame::RunOrders(_) => "run orders",
+        HubFrame::LogsWanted(_) => "a request for logs",
         HubFrame::Goodbye { .. } => "a Goodbye",
     }
 }

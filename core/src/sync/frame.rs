@@ -6,8 +6,10 @@ use crate::admit::PolicyText;
 use crate::assignment::{EntryId, OrderNumber};
 use crate::delta::Order;
 use crate::fence::{Fence, Watermark};
-use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
+use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, RunId, SegmentKey, Uid};
 use crate::report::Report;
+use crate::run_order::{RunEvent, RunOrder};
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// Version of the protocol that this code speaks.
@@ -23,11 +25,23 @@ pub const REPORTS_CHUNK: usize = 64;
 pub const ORDERS_CHUNK_BYTES: usize = 256 * 1024;
 /// Orders in one frame.
 pub const ORDERS_CHUNK: usize = 256;
+/// Run orders in one frame: a few, as each carries a whole CronJob.
+pub const RUN_ORDERS_CHUNK: usize = 16;
+/// Events of runs in one frame: as large as reports.
+pub const RUN_EVENTS_CHUNK: usize = 64;
 /// Entries that one cluster may hold: 1,000 average ones are tested, the store's budget ends below this.
 pub const MAX_ENTRIES: usize = 20_000;
 
 /// Capability of an agent that tells its policy when it is asked for.
 pub const TELLS_POLICY: &str = "policy";
+/// Capability of an agent that carries out ordered runs.
+pub const RUNS_NOW: &str = "run-now";
+/// Capability of an agent that passes logs on, where its policy says so.
+pub const PASSES_LOGS: &str = "logs";
+/// Bytes of logs in one frame.
+pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes of logs that one request gets, unless it follows them.
+pub const LOG_BYTES: usize = 1024 * 1024;
 
 /// First frame of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +101,10 @@ pub enum AgentFrame {
         /// The policy.
         text: Arc<PolicyText>,
     },
+    /// What became of ordered runs.
+    RunEvents(Vec<RunEvent>),
+    /// Logs that were asked for.
+    LogChunk(LogChunk),
 }
 
 /// A batch of reports.
@@ -159,6 +177,10 @@ pub enum HubFrame {
     ReportsWanted,
     /// The text of the policy with this digest, please.
     PolicyWanted(PolicyDigest),
+    /// Runs are ordered.
+    RunOrders(RunOrders),
+    /// Logs of a run, please.
+    LogsWanted(LogsWanted),
     /// The hub ends this stream; come back.
     Goodbye {
         /// For people.
@@ -194,4 +216,48 @@ pub struct Orders {
     pub watermark: Watermark,
     /// The orders.
     pub orders: Vec<Order>,
+}
+
+/// A frame of run orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOrders {
+    /// The leader's fence.
+    pub fence: Fence,
+    /// The orders.
+    pub orders: Vec<Arc<RunOrder>>,
+}
+
+/// A request for logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogsWanted {
+    /// Counts requests of the hub's process.
+    pub id: u64,
+    /// Of which Segment.
+    pub key: KeyHash,
+    /// Of which ordered run; absent: the newest by schedule.
+    pub run: Option<RunId>,
+    /// Go on until the run has ended.
+    pub follow: bool,
+    /// Nobody listens any more.
+    pub stop: bool,
+}
+
+/// A part of logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogChunk {
+    /// The request.
+    pub id: u64,
+    /// As the container wrote it.
+    pub data: Bytes,
+    /// Set in the last part.
+    pub end: Option<LogEnd>,
+}
+
+/// The end of logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// One word: the policy's rule, Kubernetes' reason; empty when all was told.
+    pub reason: String,
+    /// The cluster's own words.
+    pub message: String,
 }

@@ -7,15 +7,17 @@
 
 use super::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
-    MAX_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, Orders, PROTOCOL_VERSION,
-    REPORTS_CHUNK, ReportBatch, TELLS_POLICY, Welcome,
+    LOG_CHUNK_BYTES, LogChunk, MAX_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, Orders,
+    PROTOCOL_VERSION, REPORTS_CHUNK, RUN_EVENTS_CHUNK, ReportBatch, TELLS_POLICY, Welcome,
 };
 use super::policy::Asking;
+use super::runs::Ordering;
 use crate::admit::{Policy, PolicyText};
 use crate::assignment::{Desired, EntryId, Holdings, OrderNumber, Removal, root_digest};
 use crate::delta::{Order, order_for};
 use crate::fence::{HubMemory, WentBack};
 use crate::ids::{HubId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
+use crate::run_order::{RunEvent, RunOrder};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -52,6 +54,10 @@ pub enum Output {
     PolicyTold(Option<PolicyDigest>),
     /// The policy that was asked for; none where this hub can't read it.
     PolicyRead(PolicyDigest, Option<Arc<Policy>>),
+    /// What became of ordered runs.
+    RunEvents(Vec<RunEvent>),
+    /// Logs that were asked for.
+    LogChunk(LogChunk),
     /// The cluster has seen more than this hub remembers: no orders until a human accepts the restore.
     WentBack(WentBack),
     /// The spoke's uid is not the certificate's.
@@ -132,6 +138,7 @@ pub struct HubSync {
     sent: BTreeMap<KeyHash, Sent>,
     names_asked: bool,
     policy: Asking,
+    runs: Ordering,
 }
 
 impl HubSync {
@@ -148,6 +155,7 @@ impl HubSync {
             sent: BTreeMap::new(),
             names_asked: false,
             policy: Asking::default(),
+            runs: Ordering::default(),
         }
     }
 
@@ -194,6 +202,14 @@ impl HubSync {
                 vec![Output::PolicyTold(digest)]
             }
             (_, AgentFrame::PolicyText { digest, text }) => self.on_policy_text(digest, &text),
+            (_, AgentFrame::RunEvents(events)) if events.len() > RUN_EVENTS_CHUNK => {
+                close(CloseReason::TooMuch("events of runs"))
+            }
+            (_, AgentFrame::LogChunk(chunk)) if chunk.data.len() > LOG_CHUNK_BYTES => {
+                close(CloseReason::TooMuch("bytes of logs"))
+            }
+            (_, AgentFrame::LogChunk(chunk)) => vec![Output::LogChunk(chunk)],
+            (_, AgentFrame::RunEvents(events)) => vec![Output::RunEvents(events)],
         }
     }
 
@@ -227,6 +243,15 @@ impl HubSync {
             outputs.extend(self.ask_names());
         }
         outputs
+    }
+
+    /// All orders to run that have not ended: those that this stream has not carried are sent.
+    pub fn on_runs(&mut self, open: Vec<Arc<RunOrder>>, memory: &HubMemory) -> Vec<Output> {
+        if !self.may_order || self.phase != Phase::Known {
+            return Vec::new();
+        }
+        let frames = self.runs.next(open, memory.fence);
+        frames.into_iter().map(Output::Send).collect()
     }
 
     fn on_hello(
@@ -270,6 +295,7 @@ impl HubSync {
             want_inventory: known.is_none(),
             want_reports: remembered.reports != Some(hello.reports),
         }));
+        self.runs = Ordering::new(&hello.capabilities);
         self.policy = Asking::new(hello.capabilities.iter().any(|name| name == TELLS_POLICY));
         self.policy.told(hello.policy);
         let policy = Output::PolicyTold(hello.policy);

@@ -11,6 +11,7 @@
 //!   Reports {token, …} ──►
 //!   Policy {digest} ──►                             also in Hello; whenever it changes
 //!          ◄── PolicyWanted / PolicyText ──►        for a policy that the hub does not know
+//!          ◄── RunOrders {fence, …} / RunEvents ──► events with an id of their own, to agents that know them
 //! ```
 //! Law: both ends over a pipe that drops, repeats and reorders across reconnects converge; nothing is removed that no
 //! order named (`tests/laws.rs`).
@@ -19,3 +20,4 @@ pub mod agent;
 pub mod frame;
 pub mod hub;
 mod policy;
+mod runs;

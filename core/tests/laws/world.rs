@@ -412,6 +412,8 @@ impl World {
                     self.index.policy_read(name, number, digest, policy);
                     continue;
                 }
+                HubOutput::RunEvents(events) => self.index.run_events(name, number, events, now),
+                HubOutput::LogChunk(_) => continue,
                 HubOutput::WentBack(_) | HubOutput::IdentityConflict { .. } => continue,
                 HubOutput::Close(reason) => panic!("the hub closed the stream of {name}: {reason}"),
             };
@@ -431,7 +433,11 @@ impl World {
                 AgentOutput::SendAllReports => self.send_reports(name, true),
                 AgentOutput::SendPolicyText(digest) => self.send_policy(name, digest),
                 AgentOutput::Close { .. } => self.cut(name),
-                AgentOutput::PersistFence
+                // No run is ordered in this world.
+                AgentOutput::TellRuns
+                | AgentOutput::TakeRuns(_)
+                | AgentOutput::PassLogs(_)
+                | AgentOutput::PersistFence
                 | AgentOutput::PersistFenceNow
                 | AgentOutput::PersistAllNow
                 | AgentOutput::PersistEntry(_)

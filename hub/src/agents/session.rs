@@ -163,7 +163,13 @@ impl Session {
                 changes = slots.take() => {
                     let outputs = {
                         let memory = self.memory.borrow().clone();
-                        sync.on_desired(changes, &memory)
+                        let mut outputs = sync.on_desired(changes.desired, &memory);
+                        if let Some(open) = changes.runs {
+                            outputs.extend(sync.on_runs(open, &memory));
+                        }
+                        let logs = changes.logs.into_iter().map(HubFrame::LogsWanted);
+                        outputs.extend(logs.map(Output::Send));
+                        outputs
                     };
                     self.carry_out(&mut sync, outputs, &slots, out).await?;
                 }
@@ -242,6 +248,12 @@ impl Session {
                 Output::Acked(acks) => StreamEvent::Acked(acks),
                 Output::Reports(batch) => StreamEvent::Reports(batch),
                 Output::Health(health) => StreamEvent::Health(health),
+                Output::RunEvents(events) => StreamEvent::RunEvents(events),
+                Output::LogChunk(chunk) => {
+                    let requests = self.fleet.log_requests();
+                    requests.chunk(&self.leaf.cluster, chunk);
+                    continue;
+                }
                 Output::PolicyTold(told) => {
                     let (cluster, session) = (&self.leaf.cluster, self.number);
                     let wanted = self.fleet.policy_told(cluster, session, told).await?;
@@ -278,11 +290,13 @@ impl Session {
     }
 
     async fn send(&self, frame: HubFrame, out: &Out) -> Result<(), End> {
+        // A leader that slept must notice before it orders anything.
+        if matches!(frame, HubFrame::Orders(_) | HubFrame::RunOrders(_))
+            && !leader::leads(&self.lease)
+        {
+            return Err(End::Goodbye("this hub no longer leads"));
+        }
         if let HubFrame::Orders(orders) = &frame {
-            // A leader that slept must notice before it orders anything.
-            if !leader::leads(&self.lease) {
-                return Err(End::Goodbye("this hub no longer leads"));
-            }
             self.metrics.orders.inc_by(orders.orders.len() as u64);
             for order in &orders.orders {
                 if let segment_core::delta::Order::Remove { key, order } = order {

@@ -7,7 +7,7 @@
 use super::{Event, Fleet, FleetGone};
 use segment_core::admit::Policy;
 use segment_core::ids::{ClusterName, PolicyDigest};
-use segment_core::index::FleetIndex;
+use segment_core::index::{Changed, FleetIndex};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -39,8 +39,8 @@ pub enum PolicyEvent {
 }
 
 impl PolicyEvent {
-    /// Applies it to the index.
-    pub(super) fn apply(self, index: &mut FleetIndex) {
+    /// Applies it to the index. Nothing that is ordered or shown in a status hangs on it.
+    pub(super) fn apply(self, index: &mut FleetIndex) -> Changed {
         match self {
             Self::Told {
                 cluster,
@@ -64,6 +64,7 @@ impl PolicyEvent {
                 index.policy_read(&cluster, session, digest, policy);
             }
         }
+        Changed::default()
     }
 }
 

@@ -6,10 +6,12 @@
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
+use segment_core::ids::{SegmentKey, Uid};
 use segment_core::index::News;
 use segment_core::names::MANAGER_HUB;
 use segment_core::report::cut;
 use segment_crds::Segment;
+use segment_runtime::tasks::with_causes;
 use segment_runtime::{ApiError, backoff};
 
 /// Longest note of an Event that the API server takes, in bytes.
@@ -33,6 +35,28 @@ impl Events {
         };
         Self {
             recorder: Recorder::new(client, reporter),
+        }
+    }
+
+    /// Tells of something that a user did. What can't be written is a line in the log.
+    pub async fn tell(
+        &self,
+        key: &SegmentKey,
+        uid: Uid,
+        reason: &'static str,
+        about: &str,
+        message: &str,
+    ) {
+        let news = News {
+            key: key.clone(),
+            uid,
+            reason,
+            about: about.to_owned(),
+            message: message.to_owned(),
+            warning: false,
+        };
+        if let Err(error) = self.publish(&news).await {
+            tracing::warn!(segment = %key, error = %with_causes(&error), reason, "no Event written");
         }
     }
 

@@ -1,4 +1,5 @@
-//! All that is durable on the hub's API server: identity, CA, enrolment, tombstones, revisions, the finalizer.
+//! All that is durable on the hub's API server: identity, CA, enrolment, tombstones, revisions, the finalizer; and
+//! Events.
 //!
 //! In: values. Out: the same values after a restart. Law: every write carries the resourceVersion it decided on; what
 //! the chart made empty is filled once. Not: decisions.

@@ -46,6 +46,12 @@ pub enum Reason {
     ResumeTokenTooOld,
     /// Too many watches.
     TooManyWatches,
+    /// Logs can't be had from that cluster.
+    LogsNotAvailable,
+    /// Too many logs are read at a time.
+    TooManyLogs,
+    /// Too many requests to run at a time.
+    TooManyRuns,
     /// Too many join tokens.
     TooManyTokens,
     /// The Cluster is there and has other labels.
@@ -83,6 +89,9 @@ impl Reason {
             Self::InvalidPageToken => "INVALID_PAGE_TOKEN",
             Self::ResumeTokenTooOld => "RESUME_TOKEN_TOO_OLD",
             Self::TooManyWatches => "TOO_MANY_WATCHES",
+            Self::LogsNotAvailable => "LOGS_NOT_AVAILABLE",
+            Self::TooManyLogs => "TOO_MANY_LOGS",
+            Self::TooManyRuns => "TOO_MANY_RUNS",
             Self::TooManyTokens => "TOO_MANY_TOKENS",
             Self::LabelsDiffer => "LABELS_DIFFER",
             Self::NotJoinable => "NOT_JOINABLE",

@@ -12,6 +12,7 @@ pub mod access;
 pub mod errors;
 pub mod filter;
 pub mod page;
+pub mod runs;
 pub mod server;
 pub mod services;
 pub mod state;
@@ -67,6 +68,9 @@ pub async fn start(
         watches: Arc::new(Semaphore::new(WATCHES)),
         plans: Arc::new(Semaphore::new(PLANS)),
         accepted: Arc::default(),
+        campaigns: Arc::default(),
+        events: crate::store::events::Events::new(handle.client.clone(), &handle.pod),
+        tasks: tasks.clone(),
         shutdown: tasks.shutdown_token(),
         handle,
     };

@@ -36,6 +36,12 @@ pub struct Services {
     pub plans: Arc<Semaphore>,
     /// Requests to accept a restore that were carried out.
     pub accepted: Arc<super::services::restore::Accepted>,
+    /// Runs that were asked for.
+    pub campaigns: Arc<super::runs::Campaigns>,
+    /// Events on Segments.
+    pub events: crate::store::events::Events,
+    /// For what goes on after an answer.
+    pub tasks: segment_runtime::Tasks,
     /// The process' end.
     pub shutdown: CancellationToken,
 }

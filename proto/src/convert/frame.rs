@@ -5,17 +5,19 @@
 //! of its frame. Not: the order of frames.
 
 use super::error::{ConvertError, Problem, at_most, bytes_at_most, cut, required};
-use super::{assignment, delta, fence, ids, policy, report};
+use super::{assignment, delta, fence, ids, policy, report, run_order};
 use crate::agent::v1;
 use crate::limits::{CAPABILITIES_MAX, CAPABILITY_MAX_BYTES, REASON_MAX_BYTES, VERSION_MAX_BYTES};
 use bytes::{Bytes, BytesMut};
 use segment_core::assignment::EntryId;
-use segment_core::ids::KeyHash;
+use segment_core::ids::{KeyHash, RunId};
 use segment_core::report::MAX_MESSAGE_BYTES;
 use segment_core::sync::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
-    NAMES_CHUNK, ORDERS_CHUNK, Orders, REPORTS_CHUNK, ReportBatch, Welcome,
+    LOG_CHUNK_BYTES, LogChunk, LogEnd, LogsWanted, NAMES_CHUNK, ORDERS_CHUNK, Orders,
+    REPORTS_CHUNK, RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK, ReportBatch, RunOrders, Welcome,
 };
+use std::sync::Arc;
 
 /// What came from an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,19 @@ pub struct FromHub {
     pub frame: HubFrame,
     /// Refusals of these orders: to be sent back as [`AgentFrame::Acks`].
     pub refused: Vec<Ack>,
+    /// Orders to run that could not be read, with the reason: to be answered as refused.
+    pub unreadable_runs: Vec<UnreadableRun>,
+}
+
+/// An order to run that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableRun {
+    /// Which run.
+    pub id: RunId,
+    /// Of which Segment.
+    pub key: KeyHash,
+    /// What is wrong with it.
+    pub message: String,
 }
 
 // === agent → hub ===
@@ -75,6 +90,17 @@ pub fn agent_frame_to_wire(frame: AgentFrame) -> v1::SyncRequest {
         AgentFrame::PolicyText { digest, text } => Frame::Policy(v1::PolicyReport {
             digest: policy::digest_to_wire(Some(digest)),
             text: Some(policy::text_to_wire(&text)),
+        }),
+        AgentFrame::RunEvents(events) => Frame::RunEvents(v1::RunEvents {
+            events: events.into_iter().map(run_order::event_to_wire).collect(),
+        }),
+        AgentFrame::LogChunk(chunk) => Frame::LogChunk(v1::LogChunk {
+            id: chunk.id,
+            data: chunk.data,
+            end: chunk.end.map(|end| v1::LogEnd {
+                reason: cut(end.reason, REASON_MAX_BYTES),
+                message: cut(end.message, MAX_MESSAGE_BYTES),
+            }),
         }),
     };
     v1::SyncRequest { frame: Some(frame) }
@@ -134,6 +160,26 @@ pub fn agent_frame_from_wire(request: v1::SyncRequest) -> Result<Option<FromAgen
         }),
         Some(Frame::Policy(report)) => {
             policy::report_from_wire(report).map_err(|e| e.within("policy"))?
+        }
+        Some(Frame::LogChunk(chunk)) => {
+            bytes_at_most("log_chunk.data", chunk.data.len(), LOG_CHUNK_BYTES)?;
+            AgentFrame::LogChunk(LogChunk {
+                id: chunk.id,
+                data: chunk.data,
+                end: chunk.end.map(|end| LogEnd {
+                    reason: cut(end.reason, REASON_MAX_BYTES),
+                    message: cut(end.message, MAX_MESSAGE_BYTES),
+                }),
+            })
+        }
+        Some(Frame::RunEvents(events)) => {
+            at_most("run_events.events", events.events.len(), RUN_EVENTS_CHUNK)?;
+            AgentFrame::RunEvents(each(
+                "run_events.events",
+                events.events,
+                run_order::event_from_wire,
+                &mut left_out,
+            ))
         }
     };
     Ok(Some(FromAgent { frame, left_out }))
@@ -273,6 +319,23 @@ pub fn hub_frame_to_wire(frame: HubFrame) -> v1::SyncResponse {
         HubFrame::PolicyWanted(digest) => Frame::PolicyWanted(v1::PolicyWanted {
             digest: policy::digest_to_wire(Some(digest)),
         }),
+        HubFrame::RunOrders(runs) => Frame::RunOrders(v1::RunOrders {
+            fence: Some(fence::to_wire(runs.fence)),
+            orders: runs
+                .orders
+                .iter()
+                .map(|order| run_order::order_to_wire(order))
+                .collect(),
+        }),
+        HubFrame::LogsWanted(wanted) => Frame::LogsWanted(v1::LogsWanted {
+            id: wanted.id,
+            key: ids::bytes(wanted.key.as_bytes()),
+            run: wanted
+                .run
+                .map_or_else(Bytes::new, |run| ids::bytes(run.as_bytes())),
+            follow: wanted.follow,
+            stop: wanted.stop,
+        }),
         HubFrame::Goodbye {
             reason,
             retry_after_ms,
@@ -291,6 +354,7 @@ pub fn hub_frame_to_wire(frame: HubFrame) -> v1::SyncResponse {
 pub fn hub_frame_from_wire(response: v1::SyncResponse) -> Result<Option<FromHub>, ConvertError> {
     use v1::sync_response::Frame;
     let mut refused = Vec::new();
+    let mut unreadable_runs = Vec::new();
     let frame = match response.frame {
         None => return Ok(None),
         Some(Frame::Welcome(welcome)) => {
@@ -305,12 +369,46 @@ pub fn hub_frame_from_wire(response: v1::SyncResponse) -> Result<Option<FromHub>
         Some(Frame::PolicyWanted(wanted)) => {
             HubFrame::PolicyWanted(ids::policy_digest("policy_wanted.digest", &wanted.digest)?)
         }
+        Some(Frame::LogsWanted(wanted)) => HubFrame::LogsWanted(LogsWanted {
+            id: wanted.id,
+            key: ids::key_hash("logs_wanted.key", &wanted.key)?,
+            run: (!wanted.run.is_empty())
+                .then(|| ids::run("logs_wanted.run", &wanted.run))
+                .transpose()?,
+            follow: wanted.follow,
+            stop: wanted.stop,
+        }),
+        Some(Frame::RunOrders(runs)) => HubFrame::RunOrders(
+            runs_from_wire(runs, &mut unreadable_runs).map_err(|e| e.within("run_orders"))?,
+        ),
         Some(Frame::Goodbye(goodbye)) => HubFrame::Goodbye {
             reason: cut(goodbye.reason, MAX_MESSAGE_BYTES),
             retry_after_ms: goodbye.retry_after_ms,
         },
     };
-    Ok(Some(FromHub { frame, refused }))
+    Ok(Some(FromHub {
+        frame,
+        refused,
+        unreadable_runs,
+    }))
+}
+
+fn runs_from_wire(
+    runs: v1::RunOrders,
+    unreadable: &mut Vec<UnreadableRun>,
+) -> Result<RunOrders, ConvertError> {
+    at_most("orders", runs.orders.len(), RUN_ORDERS_CHUNK)?;
+    let mut orders = Vec::with_capacity(runs.orders.len());
+    for (index, order) in runs.orders.into_iter().enumerate() {
+        match run_order::order_from_wire(order).map_err(|e| e.within_item("orders", index))? {
+            Ok(order) => orders.push(Arc::new(order)),
+            Err(run) => unreadable.push(run),
+        }
+    }
+    Ok(RunOrders {
+        fence: fence::required_fence(runs.fence)?,
+        orders,
+    })
 }
 
 fn welcome_from_wire(welcome: v1::Welcome) -> Result<Welcome, ConvertError> {

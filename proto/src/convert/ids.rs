@@ -5,7 +5,7 @@ use crate::agent::v1;
 use bytes::Bytes;
 use segment_core::ids::{
     ClusterName, Digest, HubId, InstanceId, InvalidId, KeyHash, PolicyDigest, Revision, RootDigest,
-    SegmentKey, Uid,
+    RunId, SegmentKey, Uid,
 };
 
 fn id<T>(field: &str, parsed: Result<T, InvalidId>) -> Result<T, ConvertError> {
@@ -31,6 +31,7 @@ bytes_ids! {
     root_digest RootDigest "a root digest"
     policy_digest PolicyDigest "the digest of a policy"
     instance InstanceId "an instance id"
+    run RunId "the id of a run"
     uid Uid "a uid"
 }
 

@@ -709,6 +709,48 @@ impl RunningJobs {
         }
     }
 }
+/// Asks for the logs of one run. Only to an agent with the capability "logs".
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogsWanted {
+    /// Counts requests of the hub's process: stands in every chunk.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// Of which Segment, 16 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub key: ::prost::bytes::Bytes,
+    /// Of which ordered run, 8 bytes; empty: the newest by schedule.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub run: ::prost::bytes::Bytes,
+    /// Go on with what is written, until the run has ended or nobody listens.
+    #[prost(bool, tag = "4")]
+    pub follow: bool,
+    /// Nobody listens any more.
+    #[prost(bool, tag = "5")]
+    pub stop: bool,
+}
+/// A part of the logs that were asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogChunk {
+    /// The request.
+    #[prost(uint64, tag = "1")]
+    pub id: u64,
+    /// As the container wrote it. At most 64 KiB; without follow 1 MiB in all.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
+    /// The last part; its reason is empty where all was told.
+    #[prost(message, optional, tag = "3")]
+    pub end: ::core::option::Option<LogEnd>,
+}
+/// The end of logs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogEnd {
+    /// One word: the policy's rule, Kubernetes' reason; empty when all was told.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// The cluster's own words. At most 1 KiB.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
 /// A batch of reports; the last value for a Segment wins.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ReportBatch {
@@ -895,11 +937,162 @@ impl RunResult {
         }
     }
 }
+/// One order. Sent again it runs nothing again: the agent knows the id, and tells what became of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunOrder {
+    /// Which run, 8 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    /// What for.
+    #[prost(enumeration = "RunPurpose", tag = "2")]
+    pub purpose: i32,
+    /// Of which Segment.
+    #[prost(message, optional, tag = "3")]
+    pub key: ::core::option::Option<SegmentKey>,
+    /// Its uid, 16 bytes.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub uid: ::prost::bytes::Bytes,
+    /// The revision that runs, 8 bytes.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub revision: ::prost::bytes::Bytes,
+    /// The CronJob whose Job is run: canonical JSON, as in an entry.
+    #[prost(bytes = "bytes", tag = "6")]
+    pub rendered: ::prost::bytes::Bytes,
+    /// Not started after this time.
+    #[prost(message, optional, tag = "7")]
+    pub start_before: ::core::option::Option<::prost_types::Timestamp>,
+    /// Longest that it may take, in seconds; 0: as the CronJob says.
+    #[prost(uint32, tag = "8")]
+    pub deadline_seconds: u32,
+}
+/// What became of ordered runs; the last word on each counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunEvents {
+    /// At most 64.
+    #[prost(message, repeated, tag = "1")]
+    pub events: ::prost::alloc::vec::Vec<RunEvent>,
+}
+/// What an agent says about an ordered run.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunEvent {
+    /// Which run, 8 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub id: ::prost::bytes::Bytes,
+    /// Of which Segment, 16 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub key: ::prost::bytes::Bytes,
+    /// How far it is.
+    #[prost(enumeration = "RunPhase", tag = "3")]
+    pub phase: i32,
+    /// Name of its Job; empty before there is one.
+    #[prost(string, tag = "4")]
+    pub job: ::prost::alloc::string::String,
+    /// When the Job started.
+    #[prost(message, optional, tag = "5")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended.
+    #[prost(message, optional, tag = "6")]
+    pub finished: ::core::option::Option<::prost_types::Timestamp>,
+    /// Exit code of the container, where a Pod told it.
+    #[prost(int32, optional, tag = "7")]
+    pub exit_code: ::core::option::Option<i32>,
+    /// One word; empty when all is well.
+    #[prost(string, tag = "8")]
+    pub reason: ::prost::alloc::string::String,
+    /// The server's words, or what is waited for. At most 1 KiB.
+    #[prost(string, tag = "9")]
+    pub message: ::prost::alloc::string::String,
+    /// When this was so.
+    #[prost(message, optional, tag = "10")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RunPurpose {
+    /// Never sent.
+    Unspecified = 0,
+    /// A rollout wants to see the revision run.
+    Proof = 1,
+    /// Somebody asked for it.
+    Manual = 2,
+}
+impl RunPurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RUN_PURPOSE_UNSPECIFIED",
+            Self::Proof => "RUN_PURPOSE_PROOF",
+            Self::Manual => "RUN_PURPOSE_MANUAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RUN_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RUN_PURPOSE_PROOF" => Some(Self::Proof),
+            "RUN_PURPOSE_MANUAL" => Some(Self::Manual),
+            _ => None,
+        }
+    }
+}
+/// How far an ordered run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RunPhase {
+    /// Never sent.
+    Unspecified = 0,
+    /// Not started yet: the message says what it waits for.
+    Waiting = 1,
+    /// Its Job is there.
+    Running = 2,
+    /// Its Job completed.
+    Succeeded = 3,
+    /// Its Job failed, is gone without a result, or could not be made.
+    Failed = 4,
+    /// The cluster's own policy does not admit it.
+    Refused = 5,
+    /// It could not be started in time.
+    Expired = 6,
+}
+impl RunPhase {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RUN_PHASE_UNSPECIFIED",
+            Self::Waiting => "RUN_PHASE_WAITING",
+            Self::Running => "RUN_PHASE_RUNNING",
+            Self::Succeeded => "RUN_PHASE_SUCCEEDED",
+            Self::Failed => "RUN_PHASE_FAILED",
+            Self::Refused => "RUN_PHASE_REFUSED",
+            Self::Expired => "RUN_PHASE_EXPIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RUN_PHASE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RUN_PHASE_WAITING" => Some(Self::Waiting),
+            "RUN_PHASE_RUNNING" => Some(Self::Running),
+            "RUN_PHASE_SUCCEEDED" => Some(Self::Succeeded),
+            "RUN_PHASE_FAILED" => Some(Self::Failed),
+            "RUN_PHASE_REFUSED" => Some(Self::Refused),
+            "RUN_PHASE_EXPIRED" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
 /// A frame of the agent.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
     /// The frame. A frame that the hub does not know is ignored: the protocol version in Hello tells what it knows.
-    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 9, 10")]
     pub frame: ::core::option::Option<sync_request::Frame>,
 }
 /// Nested message and enum types in `SyncRequest`.
@@ -928,13 +1121,19 @@ pub mod sync_request {
         /// The spoke's own policy: when it changes, and when it was asked for.
         #[prost(message, tag = "7")]
         Policy(super::PolicyReport),
+        /// What became of ordered runs.
+        #[prost(message, tag = "9")]
+        RunEvents(super::RunEvents),
+        /// Logs that were asked for.
+        #[prost(message, tag = "10")]
+        LogChunk(super::LogChunk),
     }
 }
 /// A frame of the hub.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncResponse {
     /// The frame. A frame that the agent does not know is ignored.
-    #[prost(oneof = "sync_response::Frame", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "sync_response::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 8, 10")]
     pub frame: ::core::option::Option<sync_response::Frame>,
 }
 /// Nested message and enum types in `SyncResponse`.
@@ -963,6 +1162,12 @@ pub mod sync_response {
         /// The text of this policy, please. Only to an agent with the capability "policy".
         #[prost(message, tag = "7")]
         PolicyWanted(super::PolicyWanted),
+        /// Runs are ordered. Only to an agent with the capability "run-now".
+        #[prost(message, tag = "8")]
+        RunOrders(super::RunOrders),
+        /// Logs of a run, please. Only to an agent with the capability "logs".
+        #[prost(message, tag = "10")]
+        LogsWanted(super::LogsWanted),
     }
 }
 /// The fence of a leader: compared as (era, shard map, term); an equal one of another instance is refused.
@@ -1195,6 +1400,16 @@ pub struct PolicyWanted {
     /// Its digest, 16 bytes.
     #[prost(bytes = "bytes", tag = "1")]
     pub digest: ::prost::bytes::Bytes,
+}
+/// Orders to run. Only to an agent with the capability "run-now".
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunOrders {
+    /// The leader's fence: orders under another than the stream's end the stream.
+    #[prost(message, optional, tag = "1")]
+    pub fence: ::core::option::Option<Fence>,
+    /// At most 16; together at most 256 KiB of rendered CronJobs, or one alone.
+    #[prost(message, repeated, tag = "2")]
+    pub orders: ::prost::alloc::vec::Vec<RunOrder>,
 }
 /// The hub ends this stream.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

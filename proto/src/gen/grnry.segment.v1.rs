@@ -5073,3 +5073,624 @@ pub mod rollout_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// Asks for what a run wrote.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogsRequest {
+    /// namespace/name of the Segment.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Name of the Cluster.
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Id of an ordered run, 16 hexadecimal digits; empty: the newest by schedule.
+    #[prost(string, tag = "3")]
+    pub run: ::prost::alloc::string::String,
+    /// Go on with what is written, until the run has ended.
+    #[prost(bool, tag = "4")]
+    pub follow: bool,
+}
+/// A part of what a run wrote.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LogsResponse {
+    /// As the container wrote it: at most 64 KiB, without follow 1 MiB in all.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub data: ::prost::bytes::Bytes,
+}
+/// Runs a Segment once on each of some clusters.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunRequest {
+    /// namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Only clusters with these labels, as kubectl's -l; empty: all that the Segment is on.
+    #[prost(string, tag = "2")]
+    pub cluster_selector: ::prost::alloc::string::String,
+    /// Only these clusters, by name. At most 1000; one that the Segment is not on is an error.
+    #[prost(string, repeated, tag = "3")]
+    pub clusters: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Clusters that run at the same time; 0: 10.
+    #[prost(uint32, tag = "4")]
+    pub max_parallel: u32,
+    /// A cluster that could not start within this time of its order does not run at all: one that is away does not run
+    /// tomorrow. Absent: 10 minutes; at most 24 hours.
+    #[prost(message, optional, tag = "5")]
+    pub start_within: ::core::option::Option<::prost_types::Duration>,
+    /// Longest that one run may take. Absent: as the Segment says; at most 24 hours.
+    #[prost(message, optional, tag = "6")]
+    pub deadline: ::core::option::Option<::prost_types::Duration>,
+    /// Variables of these runs alone: those that the script knows, and those of spec.extraEnv. At most 64.
+    #[prost(map = "string, string", tag = "7")]
+    pub env: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// The same id attaches to the same runs and starts nothing, also after a restart of the hub. Empty: the hub makes one.
+    /// At most 64 characters.
+    #[prost(string, tag = "8")]
+    pub request_id: ::prost::alloc::string::String,
+    /// Only say what would run; nothing is done.
+    #[prost(bool, tag = "9")]
+    pub validate_only: bool,
+    /// Why: for the audit log and the Event.
+    #[prost(string, tag = "10")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// A part of what is told about runs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunResponse {
+    /// Which.
+    #[prost(oneof = "run_response::Part", tags = "1, 2, 3")]
+    pub part: ::core::option::Option<run_response::Part>,
+}
+/// Nested message and enum types in `RunResponse`.
+pub mod run_response {
+    /// Which.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// What was asked for; the first message.
+        #[prost(message, tag = "1")]
+        Started(super::RunStarted),
+        /// One cluster's run is another now.
+        #[prost(message, tag = "2")]
+        Change(super::RunChange),
+        /// What came of it; the last message.
+        #[prost(message, tag = "3")]
+        Summary(super::RunSummary),
+    }
+}
+/// Runs were asked for.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunStarted {
+    /// The id that attaches to them.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// namespace/name.
+    #[prost(string, tag = "2")]
+    pub segment: ::prost::alloc::string::String,
+    /// Clusters that are to run.
+    #[prost(uint32, optional, tag = "3")]
+    pub clusters: ::core::option::Option<u32>,
+    /// These runs were asked for before, with the same id.
+    #[prost(bool, optional, tag = "4")]
+    pub attached: ::core::option::Option<bool>,
+}
+/// One cluster's run is another now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunChange {
+    /// The run.
+    #[prost(message, optional, tag = "1")]
+    pub run: ::core::option::Option<OrderedRun>,
+    /// How many runs are how far.
+    #[prost(message, optional, tag = "2")]
+    pub counts: ::core::option::Option<RunCounts>,
+}
+/// One run that was ordered.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OrderedRun {
+    /// Id of the run, 16 hexadecimal digits: annotation segment.grnry.io/run of its Job.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    /// The cluster.
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    /// How far it is.
+    #[prost(enumeration = "OrderedRunState", tag = "3")]
+    pub state: i32,
+    /// Namespace of its Job there.
+    #[prost(string, tag = "4")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Name of its Job; empty before there is one.
+    #[prost(string, tag = "5")]
+    pub job: ::prost::alloc::string::String,
+    /// One word: runNow, Offline, NotReleased, RunActive, ImagePullBackOff.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// The cluster's own words.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+    /// Exit code of the container, where one is known.
+    #[prost(int32, optional, tag = "8")]
+    pub exit_code: ::core::option::Option<i32>,
+    /// When the Job started.
+    #[prost(message, optional, tag = "9")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it ended.
+    #[prost(message, optional, tag = "10")]
+    pub finished: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// How many runs are how far; they add up to the clusters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunCounts {
+    /// Their turn has not come, or their cluster is away.
+    #[prost(uint32, optional, tag = "1")]
+    pub pending: ::core::option::Option<u32>,
+    /// Ordered, and not started.
+    #[prost(uint32, optional, tag = "2")]
+    pub waiting: ::core::option::Option<u32>,
+    /// Their Jobs are there.
+    #[prost(uint32, optional, tag = "3")]
+    pub running: ::core::option::Option<u32>,
+    /// Completed.
+    #[prost(uint32, optional, tag = "4")]
+    pub succeeded: ::core::option::Option<u32>,
+    /// Failed.
+    #[prost(uint32, optional, tag = "5")]
+    pub failed: ::core::option::Option<u32>,
+    /// Not admitted.
+    #[prost(uint32, optional, tag = "6")]
+    pub refused: ::core::option::Option<u32>,
+    /// Not started in time.
+    #[prost(uint32, optional, tag = "7")]
+    pub expired: ::core::option::Option<u32>,
+}
+/// What came of it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunSummary {
+    /// The id that attaches to it.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+    /// How many runs are how far.
+    #[prost(message, optional, tag = "2")]
+    pub counts: ::core::option::Option<RunCounts>,
+    /// The runs, worst first; at most 1000.
+    #[prost(message, repeated, tag = "3")]
+    pub runs: ::prost::alloc::vec::Vec<OrderedRun>,
+    /// Runs that are not listed.
+    #[prost(uint32, optional, tag = "4")]
+    pub not_listed: ::core::option::Option<u32>,
+}
+/// How far an ordered run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum OrderedRunState {
+    /// Never sent.
+    Unspecified = 0,
+    /// Its turn has not come, or its cluster is away.
+    Pending = 1,
+    /// Ordered, and not started yet: the message says what it waits for.
+    Waiting = 2,
+    /// Its Job is there.
+    Running = 3,
+    /// Its Job completed.
+    Succeeded = 4,
+    /// Its Job failed, or is gone without a result.
+    Failed = 5,
+    /// The cluster's own policy, its agent, or the hub does not admit it.
+    Refused = 6,
+    /// It could not be started in time, and is not.
+    Expired = 7,
+}
+impl OrderedRunState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ORDERED_RUN_STATE_UNSPECIFIED",
+            Self::Pending => "ORDERED_RUN_STATE_PENDING",
+            Self::Waiting => "ORDERED_RUN_STATE_WAITING",
+            Self::Running => "ORDERED_RUN_STATE_RUNNING",
+            Self::Succeeded => "ORDERED_RUN_STATE_SUCCEEDED",
+            Self::Failed => "ORDERED_RUN_STATE_FAILED",
+            Self::Refused => "ORDERED_RUN_STATE_REFUSED",
+            Self::Expired => "ORDERED_RUN_STATE_EXPIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ORDERED_RUN_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ORDERED_RUN_STATE_PENDING" => Some(Self::Pending),
+            "ORDERED_RUN_STATE_WAITING" => Some(Self::Waiting),
+            "ORDERED_RUN_STATE_RUNNING" => Some(Self::Running),
+            "ORDERED_RUN_STATE_SUCCEEDED" => Some(Self::Succeeded),
+            "ORDERED_RUN_STATE_FAILED" => Some(Self::Failed),
+            "ORDERED_RUN_STATE_REFUSED" => Some(Self::Refused),
+            "ORDERED_RUN_STATE_EXPIRED" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod run_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Runs of Segments.
+    #[derive(Debug, Clone)]
+    pub struct RunServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl<T> RunServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RunServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RunServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Runs a Segment once on each of some clusters, now: one message for each change, then the summary. It goes on when the
+        /// caller leaves; the same request_id attaches to it again and starts nothing. Needs `create` on `segments/run`.
+        pub async fn run(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RunRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RunResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RunService/Run",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grnry.segment.v1.RunService", "Run"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// What a run wrote, where the cluster's own policy lets the hub read it. Needs `get` on `segments/log`. One request of a
+        /// user per cluster at a time.
+        pub async fn logs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LogsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::LogsResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RunService/Logs",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grnry.segment.v1.RunService", "Logs"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod run_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RunServiceServer.
+    #[async_trait]
+    pub trait RunService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Run method.
+        type RunStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RunResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Runs a Segment once on each of some clusters, now: one message for each change, then the summary. It goes on when the
+        /// caller leaves; the same request_id attaches to it again and starts nothing. Needs `create` on `segments/run`.
+        async fn run(
+            &self,
+            request: tonic::Request<super::RunRequest>,
+        ) -> std::result::Result<tonic::Response<Self::RunStream>, tonic::Status>;
+        /// Server streaming response type for the Logs method.
+        type LogsStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::LogsResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What a run wrote, where the cluster's own policy lets the hub read it. Needs `get` on `segments/log`. One request of a
+        /// user per cluster at a time.
+        async fn logs(
+            &self,
+            request: tonic::Request<super::LogsRequest>,
+        ) -> std::result::Result<tonic::Response<Self::LogsStream>, tonic::Status>;
+    }
+    /// Runs of Segments.
+    #[derive(Debug)]
+    pub struct RunServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RunServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RunServiceServer<T>
+    where
+        T: RunService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/grnry.segment.v1.RunService/Run" => {
+                    #[allow(non_camel_case_types)]
+                    struct RunSvc<T: RunService>(pub Arc<T>);
+                    impl<
+                        T: RunService,
+                    > tonic::server::ServerStreamingService<super::RunRequest>
+                    for RunSvc<T> {
+                        type Response = super::RunResponse;
+                        type ResponseStream = T::RunStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RunRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RunService>::run(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RunSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/grnry.segment.v1.RunService/Logs" => {
+                    #[allow(non_camel_case_types)]
+                    struct LogsSvc<T: RunService>(pub Arc<T>);
+                    impl<
+                        T: RunService,
+                    > tonic::server::ServerStreamingService<super::LogsRequest>
+                    for LogsSvc<T> {
+                        type Response = super::LogsResponse;
+                        type ResponseStream = T::LogsStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LogsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RunService>::logs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LogsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RunServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "grnry.segment.v1.RunService";
+    impl<T> tonic::server::NamedService for RunServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}

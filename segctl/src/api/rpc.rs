@@ -155,6 +155,14 @@ service! {
     }
 }
 
+service! {
+    /// Methods of `RunService`.
+    run_rpc = "grnry.segment.v1.RunService" {
+        run Run RunRequest RunResponse;
+        logs Logs LogsRequest LogsResponse;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +176,7 @@ mod tests {
             hub_rpc::all(),
             plan_rpc::all(),
             rollout_rpc::all(),
+            run_rpc::all(),
         ]
         .concat();
         for (service, name, request, answer) in &ours {

@@ -70,7 +70,7 @@ async fn accept_restore(
 }
 
 /// Asks on a terminal; without one, nobody is there to answer.
-async fn asked(question: &str) -> Result<bool, Failure> {
+pub(super) async fn asked(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::usage("nobody can be asked without a terminal").help("say --yes"));
     }

@@ -175,6 +175,52 @@ fn the_agent_may_do_exactly_this() {
 }
 
 #[test]
+fn the_agent_reads_logs_only_where_the_policy_says_so() {
+    let reads = |set: &str| {
+        let arguments = [
+            "--set",
+            "hub.address=hub:8443,policy.namespaces={granary}",
+            "--set",
+            set,
+        ];
+        granted(&render("segment-agent", &arguments), "segment-agent")
+            .iter()
+            .any(|(place, resource, _)| place == "granary" && resource == "/pods/log")
+    };
+    assert!(reads("policy.rules.logs=true"));
+    assert!(!reads("policy.rules.logs=false") && !reads("policy.rules.runNow=true"));
+}
+
+#[test]
+fn the_agent_makes_jobs_only_where_the_policy_says_so() {
+    let create = |set: &str| {
+        let objects = render(
+            "segment-agent",
+            &[
+                "--set",
+                "hub.address=hub:8443,policy.namespaces={granary}",
+                "--set",
+                set,
+            ],
+        );
+        granted(&objects, "segment-agent")
+            .into_iter()
+            .filter(|(_, _, verbs)| verbs.contains("create"))
+            .map(|(place, resource, _)| (place, resource))
+            .collect::<Vec<_>>()
+    };
+    let cronjobs = ("granary".to_owned(), "batch/cronjobs".to_owned());
+    let jobs = ("granary".to_owned(), "batch/jobs".to_owned());
+    for (set, expected) in [
+        ("policy.rules.runNow=true", vec![cronjobs.clone(), jobs]),
+        ("policy.rules.runNow=false", vec![cronjobs.clone()]),
+        ("policy.rules.logs=false", vec![cronjobs]),
+    ] {
+        assert_eq!(create(set), expected, "{set}");
+    }
+}
+
+#[test]
 fn the_hub_may_do_exactly_this() {
     let mut table = vec![
         (
@@ -194,6 +240,7 @@ fn the_hub_may_do_exactly_this() {
             "apps/controllerrevisions".to_owned(),
             "list create delete",
         ),
+        ("*", "events.k8s.io/events".to_owned(), "create patch"),
         (
             "*",
             "authentication.k8s.io/tokenreviews".to_owned(),
@@ -265,6 +312,8 @@ fn people_may_do_exactly_this() {
             "segments",
             "create update patch delete",
         ),
+        ("segment-editor", "edit admin", "segments/run", "create"),
+        ("segment-editor", "edit admin", "segments/log", "get"),
         // Not aggregated: a Cluster's labels decide what runs there, and its annotations enter SQL.
         (
             "segment-admin",
@@ -272,6 +321,8 @@ fn people_may_do_exactly_this() {
             "segments clusters",
             "get list watch create update patch delete",
         ),
+        ("segment-admin", "", "segments/run", "create"),
+        ("segment-admin", "", "segments/log", "get"),
         ("segment-admin", "", "segments/approval", "create"),
         ("segment-admin", "", "clusters/access", "update"),
     ];

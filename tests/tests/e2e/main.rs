@@ -24,6 +24,7 @@ mod plan;
 mod policy;
 mod rights;
 mod rollout;
+mod run_now;
 mod schedules;
 mod users;
 mod webhook;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::assignment::{Assignment, Controls, Modes, Removal, RemoveOrder, Rendered};
 use crate::ids::{Revision, SegmentKey};
+use crate::sync::frame::RunOrders;
 
 const TEMPLATE: &[u8] = include_bytes!("../../../tests/golden/template-generic.json");
 
@@ -104,4 +105,35 @@ fn a_removal_that_was_not_stored_is_forgotten() {
     assert!(outputs.contains(&Output::PersistEntryNow(key)));
     sync.not_stored(key, Some(Arc::clone(&held)));
     assert_eq!(sync.entries(), &[(key, held)].into());
+}
+
+#[test]
+fn runs_are_taken_under_the_fence_of_the_stream_only() {
+    let order = Arc::new(crate::testing::run_order("r", 0));
+    let runs = |term| {
+        HubFrame::RunOrders(RunOrders {
+            fence: Fence {
+                term,
+                ..Fence::default()
+            },
+            orders: vec![Arc::clone(&order)],
+        })
+    };
+    let mut sync = obeying();
+    assert_eq!(
+        sync.on_frame(runs(0)),
+        [Output::TakeRuns(vec![Arc::clone(&order)])]
+    );
+    for term in [1, 7] {
+        assert!(matches!(
+            &sync.on_frame(runs(term))[..],
+            [Output::Close { .. }]
+        ));
+    }
+    let mut sync = AgentSync::new(Stored::default());
+    greeted(&mut sync);
+    assert!(
+        matches!(&sync.on_frame(runs(0))[..], [Output::Close { .. }]),
+        "nothing is ordered before the Welcome"
+    );
 }

@@ -1,6 +1,6 @@
 {{/*
 What the agent may do, all of it: no cluster-wide right, and no Secret but its own identity. No value changes it, but for the list of
-namespaces. A verb that the agent does not use is a fault, as is one that it lacks: both show in the API server's audit log.
+namespaces and the policy's rules runNow and logs. A verb that the agent does not use is a fault, as is one that it lacks: both show in the API server's audit log.
 */}}
 
 {{/* In each of `policy.namespaces`. */}}
@@ -15,9 +15,21 @@ namespaces. A verb that the agent does not use is a fault, as is one that it lac
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [list, watch]
+{{- if .Values.policy.rules.runNow }}
+# Runs that the hub orders, as the policy says it may.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [create]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [list, watch]
+{{- if .Values.policy.rules.logs }}
+# What runs wrote, as the policy says that the hub may read it.
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
 {{- end -}}
 
 {{/* In its own namespace, by name. All of these are made by this chart, so that `create` is not needed. */}}

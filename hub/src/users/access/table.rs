@@ -79,6 +79,20 @@ const APPROVE: Right = Right {
     subresource: Some("approval"),
 };
 
+/// A run is made, as kubectl would make a Job; on every cluster it is asked of.
+const RUN: Right = Right {
+    verb: "create",
+    resource: "segments",
+    subresource: Some("run"),
+};
+
+/// What a run wrote, as kubectl has pods/log.
+const LOGS: Right = Right {
+    verb: "get",
+    resource: "segments",
+    subresource: Some("log"),
+};
+
 const fn shows(method: &'static str, right: Right, scope: Scope, part: Option<Right>) -> Row {
     Row {
         method,
@@ -240,6 +254,16 @@ pub const TABLE: &[Row] = &[
         "grnry.segment.v1.RolloutService/ListHolds",
         GET_SEGMENTS,
         Scope::Namespaces,
+        None,
+    ),
+    Row {
+        scope: Scope::Segment,
+        ..changes("grnry.segment.v1.RunService/Run", RUN, None)
+    },
+    shows(
+        "grnry.segment.v1.RunService/Logs",
+        LOGS,
+        Scope::Segment,
         None,
     ),
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.

@@ -45,7 +45,7 @@ impl Services {
     async fn shown_rollout(&self, key: &SegmentKey, now: Timestamp) -> Result<v1::Rollout, Status> {
         let mut shown = view::rollout::rollout(&self.fleet().index(), key, now)
             .ok_or_else(|| errors::not_found("segment", &key.to_string()))?;
-        if let Some(uid) = self.uid_of(key) {
+        if let Ok(uid) = self.uid_of(key) {
             let stored = self.stored_revisions(key, uid).await?;
             let current = stored.iter().rev().find(|stored| {
                 revisions::revision_of(stored)
@@ -57,14 +57,6 @@ impl Services {
             }
         }
         Ok(shown)
-    }
-
-    fn uid_of(&self, key: &SegmentKey) -> Option<Uid> {
-        self.fleet()
-            .index()
-            .segments()
-            .get(key)
-            .map(|segment| segment.uid)
     }
 
     async fn stored_revisions(
@@ -85,9 +77,7 @@ impl Services {
         let key = filter::segment("segment", &request.segment)?;
         self.may_see(caller, &key).await?;
         let now = Timestamp::now();
-        let uid = self
-            .uid_of(&key)
-            .ok_or_else(|| errors::not_found("segment", &key.to_string()))?;
+        let uid = self.uid_of(&key)?;
         let stored = self.stored_revisions(&key, uid).await?;
         let index = self.fleet().index();
         let segment = index
@@ -249,10 +239,7 @@ impl Services {
             reason: why.trim().to_owned(),
             at: Timestamp::now(),
         };
-        let known = self.uid_of(key).is_some();
-        if !known {
-            return Err(errors::not_found("segment", &key.to_string()));
-        }
+        self.uid_of(key)?;
         if validate_only {
             let revision = found.as_ref().map(|(revision, _)| *revision);
             return self
@@ -291,9 +278,7 @@ impl Services {
 
     /// The stored revision that an undo names: by its first digits, or the last good one before what goes out.
     async fn undo_to(&self, key: &SegmentKey, named: &str) -> Result<Found, Status> {
-        let uid = self
-            .uid_of(key)
-            .ok_or_else(|| errors::not_found("segment", &key.to_string()))?;
+        let uid = self.uid_of(key)?;
         let stored = self.stored_revisions(key, uid).await?;
         let (target, completed) = {
             let index = self.fleet().index();

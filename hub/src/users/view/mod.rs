@@ -8,6 +8,7 @@ pub mod assignment;
 pub mod cluster;
 pub mod plan;
 pub mod rollout;
+pub mod run;
 pub mod segment;
 pub mod why;
 
