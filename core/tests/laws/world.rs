@@ -413,8 +413,9 @@ impl World {
                     continue;
                 }
                 HubOutput::RunEvents(events) => self.index.run_events(name, number, events, now),
-                HubOutput::LogChunk(_) => continue,
-                HubOutput::WentBack(_) | HubOutput::IdentityConflict { .. } => continue,
+                HubOutput::LogChunk(_)
+                | HubOutput::WentBack(_)
+                | HubOutput::IdentityConflict { .. } => continue,
                 HubOutput::Close(reason) => panic!("the hub closed the stream of {name}: {reason}"),
             };
             self.settle(changed);
