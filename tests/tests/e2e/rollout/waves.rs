@@ -92,8 +92,7 @@ fn a_revision_goes_out_wave_by_wave_with_soak_approval_and_budget() -> Result<()
             aborted["message"]
                 .as_str()
                 .is_some_and(|words| words.contains("not today")),
-            "{}",
-            aborted
+            "{aborted}"
         );
         wait::holds(
             "what clusters have they keep",
