@@ -81,6 +81,7 @@ pub fn hello() -> Hello {
         agent_version: String::new(),
         kubernetes_version: String::new(),
         policy: None,
+        runs: 0,
     }
 }
 

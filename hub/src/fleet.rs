@@ -15,6 +15,7 @@ use segment_core::assignment::{Desired, Holdings};
 use segment_core::ids::{ClusterName, KeyHash, SegmentKey, Uid};
 use segment_core::index::{Changed, FleetIndex, SeenSegment, Tombstone};
 use segment_core::placement::ClusterView;
+use segment_core::runs::RunBatch;
 use segment_core::segment::ParsedSegment;
 use segment_core::sync::frame::{Ack, AgentHealth, Hello, ReportBatch};
 use segment_core::sync::hub::Remembered;
@@ -113,6 +114,8 @@ pub enum StreamEvent {
     Acked(Vec<Ack>),
     /// Reports.
     Reports(ReportBatch),
+    /// Runs that are new, or other than they were told.
+    Runs(RunBatch),
     /// Health.
     Health(AgentHealth),
     /// Another cluster came with this identity.
@@ -637,6 +640,7 @@ impl FleetTask {
             StreamEvent::Names(names) => index.names(cluster, names),
             StreamEvent::Acked(acks) => index.acked(cluster, session, acks, now),
             StreamEvent::Reports(batch) => index.reports(cluster, session, batch, now),
+            StreamEvent::Runs(batch) => index.runs(cluster, session, batch, now),
             StreamEvent::Health(health) => index.health(cluster, session, health),
             StreamEvent::IdentityConflict(said) => index.identity_conflict(cluster, said),
             StreamEvent::Ended => {

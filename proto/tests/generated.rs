@@ -18,6 +18,7 @@ const AUDIENCES: [(&str, &[&str]); 2] = [
             "grnry/segment/v1/cluster.proto",
             "grnry/segment/v1/hub.proto",
             "grnry/segment/v1/plan.proto",
+            "grnry/segment/v1/run.proto",
         ],
     ),
     (

@@ -4,6 +4,7 @@ use crate::admit::Policy;
 use crate::assignment::Holdings;
 use crate::ids::{KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::placement::ClusterView;
+use crate::runs::ClusterRuns;
 use crate::sync::frame::AgentHealth;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,6 +61,8 @@ pub struct ClusterState {
     pub policy_digest: Option<PolicyDigest>,
     /// Its own policy, where its agent has told it: clusters with the same share one.
     pub policy: Option<Arc<Policy>>,
+    /// Its newest runs, by its agent's ledger.
+    pub runs: ClusterRuns,
     /// Runs that were ordered there.
     pub ordered_runs: super::OrderedRuns,
     /// Version of the index at which this changed.
@@ -91,6 +94,7 @@ impl ClusterState {
             health: AgentHealth::default(),
             policy_digest: None,
             policy: None,
+            runs: ClusterRuns::default(),
             ordered_runs: super::OrderedRuns::new(),
             version: 0,
         }

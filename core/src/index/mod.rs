@@ -18,6 +18,7 @@ mod member;
 mod place;
 mod policy;
 mod run_orders;
+mod runs;
 mod segment;
 mod stream;
 mod tombstone;
@@ -31,6 +32,7 @@ pub use tombstone::Tombstone;
 
 use crate::ids::{ClusterName, HubId, KeyHash, PolicyDigest, SegmentKey, Uid};
 use crate::rollout::Strategy;
+use crate::runs::Texts;
 use crate::segment::HouseDefaults;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -110,6 +112,8 @@ pub struct FleetIndex {
     tombstones: BTreeMap<Uid, Tombstone>,
     /// Policies of clusters, each once.
     policies: BTreeMap<PolicyDigest, policy::Shared>,
+    /// Words of runs of clusters, each once.
+    texts: Texts,
     version: u64,
     /// Segments whose rollout has to be looked at: see [`FleetIndex::settle`].
     dirty: BTreeSet<SegmentKey>,
@@ -133,6 +137,7 @@ impl FleetIndex {
             clusters: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             policies: BTreeMap::new(),
+            texts: Texts::default(),
             version: 1,
             dirty: BTreeSet::new(),
         }

@@ -8,6 +8,7 @@ use crate::delta::Order;
 use crate::fence::{Fence, Watermark};
 use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::report::Report;
+use crate::runs::RunBatch;
 use std::sync::Arc;
 
 /// Version of the protocol that this code speaks.
@@ -28,6 +29,8 @@ pub const MAX_ENTRIES: usize = 20_000;
 
 /// Capability of an agent that tells its policy when it is asked for.
 pub const TELLS_POLICY: &str = "policy";
+/// Capability of an agent that tells its ledger of runs.
+pub const TELLS_RUNS: &str = "runs";
 
 /// First frame of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Hello {
     pub kubernetes_version: String,
     /// Digest of the spoke's own policy; none where no policy can be told.
     pub policy: Option<PolicyDigest>,
+    /// Number of the newest change in the ledger of runs; 0 where it is empty.
+    pub runs: u64,
 }
 
 /// What an agent sends.
@@ -87,6 +92,8 @@ pub enum AgentFrame {
         /// The policy.
         text: Arc<PolicyText>,
     },
+    /// Runs that are new, or other than they were told.
+    Runs(RunBatch),
 }
 
 /// A batch of reports.
@@ -183,6 +190,8 @@ pub struct Welcome {
     pub want_inventory: bool,
     /// All reports are wanted.
     pub want_reports: bool,
+    /// Runs are wanted that changed after this number; 0: the newest of each Segment. None from a hub that keeps no runs.
+    pub runs_after: Option<u64>,
 }
 
 /// A frame of orders.

@@ -184,6 +184,7 @@ impl World {
             cluster_uid: agent.uid,
             process: InstanceId([7; 16]),
             reports: RootDigest([agent.token; 16]),
+            runs: 0,
             agent_version: "1".to_owned(),
             kubernetes_version: "1".to_owned(),
         };
@@ -394,6 +395,7 @@ impl World {
                 HubOutput::Names(names) => self.index.names(name, names),
                 HubOutput::Acked(acks) => self.index.acked(name, number, acks, now),
                 HubOutput::Reports(batch) => self.index.reports(name, number, batch, now),
+                HubOutput::Runs(batch) => self.index.runs(name, number, batch, now),
                 HubOutput::Health(health) => self.index.health(name, number, health),
                 HubOutput::PolicyTold(told) => {
                     let wanted = self.index.policy_told(name, number, told);
@@ -425,7 +427,8 @@ impl World {
                 AgentOutput::SendAllReports => self.send_reports(name, true),
                 AgentOutput::SendPolicyText(digest) => self.send_policy(name, digest),
                 AgentOutput::Close { .. } => self.cut(name),
-                AgentOutput::PersistFence
+                AgentOutput::SendRuns(_)
+                | AgentOutput::PersistFence
                 | AgentOutput::PersistFenceNow
                 | AgentOutput::PersistAllNow
                 | AgentOutput::PersistEntry(_)

@@ -5,7 +5,7 @@ use crate::agent::v1;
 use bytes::Bytes;
 use segment_core::ids::{
     ClusterName, Digest, HubId, InstanceId, InvalidId, KeyHash, PolicyDigest, Revision, RootDigest,
-    SegmentKey, Uid,
+    RunId, SegmentKey, Uid,
 };
 
 fn id<T>(field: &str, parsed: Result<T, InvalidId>) -> Result<T, ConvertError> {
@@ -27,6 +27,7 @@ macro_rules! bytes_ids {
 bytes_ids! {
     key_hash KeyHash "a segment hash"
     revision Revision "a revision"
+    run RunId "a run id"
     digest Digest "a digest"
     root_digest RootDigest "a root digest"
     policy_digest PolicyDigest "the digest of a policy"

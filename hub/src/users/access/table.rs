@@ -184,6 +184,13 @@ pub const TABLE: &[Row] = &[
         Scope::Namespaces,
         Some(LIST_CLUSTERS),
     ),
+    // Runs of Segments that the caller may see; causes and clusters among them are counted of these alone.
+    shows(
+        "grnry.segment.v1.RunService/ListRuns",
+        GET_SEGMENTS,
+        Scope::Namespaces,
+        None,
+    ),
     // House defaults and the clusters that wait for a restore: the fleet's, not one namespace's.
     shows(
         "grnry.segment.v1.HubService/GetHub",

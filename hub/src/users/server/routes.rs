@@ -7,6 +7,7 @@ use segment_proto::limits::USERS_MESSAGE_MAX_BYTES;
 use segment_proto::v1::cluster_service_server::{ClusterService, ClusterServiceServer};
 use segment_proto::v1::hub_service_server::{HubService, HubServiceServer};
 use segment_proto::v1::plan_service_server::{PlanService, PlanServiceServer};
+use segment_proto::v1::run_service_server::{RunService, RunServiceServer};
 use segment_proto::v1::segment_service_server::{SegmentService, SegmentServiceServer};
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::service::Routes;
@@ -32,7 +33,7 @@ pub async fn routes<S>(
     services: S,
 ) -> Result<axum::Router, tonic_reflection::server::Error>
 where
-    S: SegmentService + ClusterService + HubService + PlanService + Clone,
+    S: SegmentService + ClusterService + HubService + PlanService + RunService + Clone,
 {
     // The agents' services are on another port, and not described here.
     let described = || {
@@ -46,12 +47,14 @@ where
     reporter.set_serving::<ClusterServiceServer<S>>().await;
     reporter.set_serving::<HubServiceServer<S>>().await;
     reporter.set_serving::<PlanServiceServer<S>>().await;
+    reporter.set_serving::<RunServiceServer<S>>().await;
     let router = Routes::builder()
         .routes()
         .add_service(limited!(SegmentServiceServer::new(services.clone())))
         .add_service(limited!(ClusterServiceServer::new(services.clone())))
         .add_service(limited!(HubServiceServer::new(services.clone())))
-        .add_service(limited!(PlanServiceServer::new(services)))
+        .add_service(limited!(PlanServiceServer::new(services.clone())))
+        .add_service(limited!(RunServiceServer::new(services)))
         .add_service(health)
         // Older clients know v1alpha only.
         .add_service(described().build_v1()?)

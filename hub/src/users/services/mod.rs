@@ -14,6 +14,8 @@ mod orphans;
 mod plan;
 mod plan_service;
 pub mod restore;
+mod run_service;
+mod runs;
 mod segment_service;
 mod segments;
 mod tokens;
