@@ -4,8 +4,11 @@
 //! Not: reading flags (`args.rs`).
 
 use crate::args::{Args, PeriodArgs};
+use crate::ledger;
+use jiff::SignedDuration;
 use segment_core::apply::Settings;
 use segment_core::ids::{InvalidId, Namespace};
+use segment_core::runs::{ExpectSettings, SeenSettings};
 use segment_runtime::lease::LeaseTimes;
 use std::time::Duration;
 
@@ -62,6 +65,8 @@ pub struct Config {
     pub workers: usize,
     /// Periods of the plan.
     pub apply: Settings,
+    /// Periods of the ledger of runs.
+    pub ledger: ledger::Settings,
     /// Periods of the Lease.
     pub lease: LeaseTimes,
     /// All other periods.
@@ -122,6 +127,14 @@ impl Config {
                 contested_pause: periods.contested_pause,
                 contested_after: settings.contested_after,
             },
+            ledger: ledger::Settings {
+                expect: ExpectSettings {
+                    grace: signed(periods.missed_grace),
+                },
+                seen: SeenSettings {
+                    stuck_after: signed(periods.stuck_after),
+                },
+            },
             lease: LeaseTimes {
                 duration: periods.lease_duration,
                 renew_deadline: periods.lease_renew_deadline,
@@ -135,6 +148,11 @@ impl Config {
     pub fn call_deadline(&self) -> Duration {
         self.periods.call_deadline
     }
+}
+
+/// A period that core counts with; one that is too long for it is for ever.
+fn signed(period: Duration) -> SignedDuration {
+    SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX)
 }
 
 fn hub_address(text: &str) -> Result<HubAddress, ConfigError> {

@@ -228,6 +228,7 @@ impl Held {
                     cluster_uid: self.process.cluster_uid,
                     process: self.process.instance,
                     reports: self.shared.reports.token(),
+                    runs: self.shared.runs.last_seq(),
                     agent_version: self.process.agent_version.clone(),
                     kubernetes_version: self.process.kubernetes_version.clone(),
                 })
@@ -248,6 +249,7 @@ impl Held {
             }
             Event::Disconnected { session } if self.is_current(session) => {
                 self.stream = None;
+                self.shared.runs.unwanted();
                 self.sync.disconnected();
                 Vec::new()
             }
@@ -337,6 +339,7 @@ impl Held {
                     self.shared.queue.push(key);
                 }
                 Output::SendAllReports => self.shared.reports.all(),
+                Output::SendRuns(after) => self.shared.runs.wanted(after),
                 Output::SendPolicyText(digest) => self.send_policy_text(digest),
                 Output::Close {
                     reason,
@@ -506,10 +509,10 @@ impl Held {
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 self.complain(kind, &error);
-                if kind == Kind::State {
-                    self.state_dirty = true;
-                } else {
-                    self.dirty.insert(kind);
+                match kind {
+                    Kind::State => self.state_dirty = true,
+                    Kind::Entries(_) => drop(self.dirty.insert(kind)),
+                    Kind::Ledger(_) => self.shared.runs.not_written(kind),
                 }
                 Ok(())
             }
@@ -533,6 +536,15 @@ impl Held {
             let (content, number) = (self.entries_content(kind), self.next_number());
             let (store, sender) = (Arc::clone(&self.store), sender.clone());
             self.tasks.spawn_child("store", async move {
+                let result = store.write(kind, &content, number).await;
+                let _ = sender.send(Event::Flushed { kind, result }).await;
+            });
+        }
+        for kind in self.shared.runs.take_dirty() {
+            let (mut content, number) = (self.shared.runs.content(kind), self.next_number());
+            let (store, sender) = (Arc::clone(&self.store), sender.clone());
+            self.tasks.spawn_child("store", async move {
+                content.shrink_to(kind, SHARD_MAX_BYTES);
                 let result = store.write(kind, &content, number).await;
                 let _ = sender.send(Event::Flushed { kind, result }).await;
             });
@@ -583,6 +595,11 @@ impl Held {
 
     /// At the end: one try each, what fails is found again by dry-runs.
     async fn flush_all(&mut self) -> Result<(), StoreError> {
+        for kind in self.shared.runs.take_dirty() {
+            let (mut content, number) = (self.shared.runs.content(kind), self.next_number());
+            content.shrink_to(kind, SHARD_MAX_BYTES);
+            self.last_write(kind, &content, number).await?;
+        }
         for kind in std::mem::take(&mut self.dirty) {
             let (content, number) = (self.entries_content(kind), self.next_number());
             self.last_write(kind, &content, number).await?;

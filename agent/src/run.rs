@@ -11,12 +11,14 @@ use crate::health::Health;
 use crate::held::{EVENTS, Event, Held, Process};
 use crate::identity::IdentityStore;
 use crate::join::Join;
+use crate::ledger::check::check;
+use crate::ledger::{self, Runs};
 use crate::metrics::Metrics;
 use crate::observer::observe;
 use crate::policy::{PolicyState, watch_policy};
 use crate::session::keep_connected;
 use crate::shared::Shared;
-use crate::store::format::StateContent;
+use crate::store::format::{Kind, LedgerContent, StateContent};
 use crate::store::{Loaded, Store};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
@@ -200,10 +202,12 @@ fn work(work: Work, start: Start) {
     let stop = tasks.shutdown_token();
     let health = Health::default();
     let (policy_sender, policy) = watch::channel(PolicyState::Unread);
+    let runs = start_ledger(loaded.ledger, loaded.damaged_ledgers, &config, &health);
     let shared = Arc::new(Shared::new(
         loaded.stored.entries.clone(),
         loaded.stored.hub.clone(),
         loaded.records,
+        runs,
         policy,
         health.clone(),
         metrics,
@@ -250,16 +254,7 @@ fn work(work: Work, start: Start) {
             stop.clone(),
         ),
     );
-    tasks.spawn(
-        "observer",
-        observe(
-            Arc::clone(&shared),
-            client.clone(),
-            tasks.clone(),
-            stop.clone(),
-        ),
-    );
-    tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
+    start_watches(&shared, &client, &config, &tasks);
     let calls = Calls {
         shared: Arc::clone(&shared),
         client,
@@ -279,6 +274,43 @@ fn work(work: Work, start: Start) {
         "session",
         keep_connected(shared, config, joined, events, stop),
     );
+}
+
+/// The ledger with what the store held. A damaged shard is an empty one, says so, and is written anew.
+fn start_ledger(
+    shards: Vec<LedgerContent>,
+    damaged: BTreeMap<Kind, String>,
+    config: &Config,
+    health: &Health,
+) -> Runs {
+    let runs = Runs::new(ledger::loaded(shards), config.ledger);
+    for (kind, words) in damaged {
+        health.store(&format!("{kind:?}"), Some(words));
+        runs.not_written(kind);
+    }
+    runs
+}
+
+/// Starts what looks at the cluster: watches, looks for runs that are missed, looks after a change of the policy.
+fn start_watches(shared: &Arc<Shared>, client: &kube::Client, config: &Config, tasks: &Tasks) {
+    let stop = tasks.shutdown_token();
+    let seen = observe(
+        Arc::clone(shared),
+        client.clone(),
+        tasks.clone(),
+        stop.clone(),
+    );
+    tasks.spawn("observer", seen);
+    let (period, limit) = (config.periods.runs_check, config.call_deadline());
+    let runs = check(
+        Arc::clone(shared),
+        client.clone(),
+        period,
+        limit,
+        stop.clone(),
+    );
+    tasks.spawn("runs", runs);
+    tasks.spawn("readmit", readmit(Arc::clone(shared), stop));
 }
 
 /// Starts the task that owns what is held. Once it has ended nothing is written any more, and the Lease may go.

@@ -4,6 +4,7 @@
 //! Not: decisions.
 
 use crate::health::Health;
+use crate::ledger::Runs;
 use crate::metrics::Metrics;
 use crate::observer::cache::Cache;
 use crate::policy::PolicyState;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub backoffs: Backoffs,
     /// Reports.
     pub reports: Reports,
+    /// The ledger of runs.
+    pub runs: Runs,
     /// The agent's own faults.
     pub health: Health,
     /// The local policy.
@@ -49,10 +52,15 @@ pub struct Shared {
 
 impl Shared {
     /// With what the store held.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts that only the composition root has"
+    )]
     pub fn new(
         entries: BTreeMap<KeyHash, Arc<Entry>>,
         hub: Option<HubId>,
         records: impl IntoIterator<Item = (KeyHash, Record)>,
+        runs: Runs,
         policy: watch::Receiver<PolicyState>,
         health: Health,
         metrics: Metrics,
@@ -70,6 +78,7 @@ impl Shared {
             queue: Queue::default(),
             backoffs: Backoffs::default(),
             reports: Reports::default(),
+            runs,
             health,
             policy,
             metrics,
@@ -179,6 +188,22 @@ impl Shared {
             .remove(&key);
         self.backoffs.succeeded(key);
         self.reports.forget(key);
+        self.runs.forget(key);
+    }
+
+    /// Looks at an entry's runs, where all that is needed is watched and the CronJob stays where it is.
+    pub fn look_at_runs(&self, key: KeyHash) {
+        let Some(entry) = self.entry(key).filter(|entry| entry.removing.is_none()) else {
+            return;
+        };
+        let record = self.record(key);
+        if record.leaving.is_some() {
+            return;
+        }
+        let place = held_place(&entry, &record, None);
+        if let Some(observed) = self.cache.observed(&place) {
+            self.runs.look(key, &entry, &observed, Timestamp::now());
+        }
     }
 
     /// Since when an entry waits for a due run.
