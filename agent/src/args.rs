@@ -146,6 +146,18 @@ pub struct PeriodArgs {
     #[arg(long, env = "REPORT_PAUSE", default_value = "100ms", value_name = "TIME", value_parser = period)]
     pub report_pause: Duration,
 
+    /// Between two looks for runs that are missed or stuck
+    #[arg(long, env = "RUNS_CHECK", default_value = "15s", value_name = "TIME", value_parser = period)]
+    pub runs_check: Duration,
+
+    /// A run that has not begun this long after it was due is missed
+    #[arg(long, env = "MISSED_GRACE", default_value = "30s", value_name = "TIME", value_parser = period)]
+    pub missed_grace: Duration,
+
+    /// A run whose Pod can't start for this long is stuck
+    #[arg(long, env = "STUCK_AFTER", default_value = "5m", value_name = "TIME", value_parser = period)]
+    pub stuck_after: Duration,
+
     /// How long others wait for this agent's Lease to end
     #[arg(long, env = "LEASE_DURATION", default_value = "8s", value_name = "TIME", value_parser = period)]
     pub lease_duration: Duration,

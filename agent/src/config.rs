@@ -4,10 +4,12 @@
 //! Not: reading flags (`args.rs`).
 
 use crate::args::{Args, PeriodArgs};
+use crate::ledger;
 use jiff::SignedDuration;
 use segment_core::apply::Settings;
 use segment_core::ids::{InvalidId, Namespace};
 use segment_core::run_order::carry_out::RunSettings;
+use segment_core::runs::{ExpectSettings, SeenSettings};
 use segment_runtime::lease::LeaseTimes;
 use std::time::Duration;
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub apply: Settings,
     /// Periods of ordered runs.
     pub runs: RunSettings,
+    /// Periods of the ledger of runs.
+    pub ledger: ledger::Settings,
     /// Periods of the Lease.
     pub lease: LeaseTimes,
     /// All other periods.
@@ -130,6 +134,14 @@ impl Config {
                 usual: signed(periods.usual_run),
                 suspended_at_most: signed(periods.suspended_at_most),
             },
+            ledger: ledger::Settings {
+                expect: ExpectSettings {
+                    grace: signed(periods.missed_grace),
+                },
+                seen: SeenSettings {
+                    stuck_after: signed(periods.stuck_after),
+                },
+            },
             lease: LeaseTimes {
                 duration: periods.lease_duration,
                 renew_deadline: periods.lease_renew_deadline,
@@ -145,7 +157,7 @@ impl Config {
     }
 }
 
-/// Longer than any period that a flag takes is as good as for ever.
+/// A period that core counts with; one that is too long for it is for ever.
 fn signed(period: Duration) -> SignedDuration {
     SignedDuration::try_from(period).unwrap_or(SignedDuration::MAX)
 }

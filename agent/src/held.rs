@@ -241,6 +241,7 @@ impl Held {
                     cluster_uid: self.process.cluster_uid,
                     process: self.process.instance,
                     reports: self.shared.reports.token(),
+                    runs: self.shared.ledger.last_seq(),
                     agent_version: self.process.agent_version.clone(),
                     kubernetes_version: self.process.kubernetes_version.clone(),
                 })
@@ -268,6 +269,7 @@ impl Held {
             }
             Event::Disconnected { session } if self.is_current(session) => {
                 self.stream = None;
+                self.shared.ledger.unwanted();
                 self.sync.disconnected();
                 self.shared.runs.obeying(false);
                 self.shared.logs.stop_all();
@@ -389,6 +391,7 @@ impl Held {
                     self.shared.queue.push(key);
                 }
                 Output::SendAllReports => self.shared.reports.all(),
+                Output::SendRuns(after) => self.shared.ledger.wanted(after),
                 Output::SendPolicyText(digest) => self.send_policy_text(digest),
                 Output::PassLogs(wanted) => self.shared.logs.put(wanted),
                 Output::TellRuns => self.shared.runs.obeying(true),
@@ -561,10 +564,10 @@ impl Held {
             Err(error) if error.is_fatal() => Err(error),
             Err(error) => {
                 self.complain(kind, &error);
-                if kind == Kind::State {
-                    self.state_dirty = true;
-                } else {
-                    self.dirty.insert(kind);
+                match kind {
+                    Kind::State => self.state_dirty = true,
+                    Kind::Entries(_) => drop(self.dirty.insert(kind)),
+                    Kind::Ledger(_) => self.shared.ledger.not_written(kind),
                 }
                 Ok(())
             }
@@ -588,6 +591,15 @@ impl Held {
             let (content, number) = (self.entries_content(kind), self.next_number());
             let (store, sender) = (Arc::clone(&self.store), sender.clone());
             self.tasks.spawn_child("store", async move {
+                let result = store.write(kind, &content, number).await;
+                let _ = sender.send(Event::Flushed { kind, result }).await;
+            });
+        }
+        for kind in self.shared.ledger.take_dirty() {
+            let (mut content, number) = (self.shared.ledger.content(kind), self.next_number());
+            let (store, sender) = (Arc::clone(&self.store), sender.clone());
+            self.tasks.spawn_child("store", async move {
+                content.shrink_to(kind, SHARD_MAX_BYTES);
                 let result = store.write(kind, &content, number).await;
                 let _ = sender.send(Event::Flushed { kind, result }).await;
             });
@@ -638,6 +650,11 @@ impl Held {
 
     /// At the end: one try each, what fails is found again by dry-runs.
     async fn flush_all(&mut self) -> Result<(), StoreError> {
+        for kind in self.shared.ledger.take_dirty() {
+            let (mut content, number) = (self.shared.ledger.content(kind), self.next_number());
+            content.shrink_to(kind, SHARD_MAX_BYTES);
+            self.last_write(kind, &content, number).await?;
+        }
         for kind in std::mem::take(&mut self.dirty) {
             let (content, number) = (self.entries_content(kind), self.next_number());
             self.last_write(kind, &content, number).await?;

@@ -7,6 +7,8 @@
 //! observer (CronJobs, Jobs, Pods) ────────────────────────────────────────────────┘   reports ─► session
 //! held ─► runs (ordered runs, each once) ─► Jobs ─► what became of them ─► held ─► session
 //! ```
+//! The ledger of runs goes beside: observer ─► ledger ─► session, store.
+//!
 //! In: orders, the local policy, what the API server shows. Out: CronJobs, reports.
 //! Law: every decision is made in `segment_core`; only the holder of the Lease writes; nothing waits for ever.
 //! Not: what a Segment means; the agent sees rendered templates only.
@@ -28,6 +30,7 @@ pub mod store;
 
 pub mod applier;
 pub mod health;
+pub mod ledger;
 pub mod metrics;
 pub mod observer;
 pub mod policy;

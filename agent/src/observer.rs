@@ -9,6 +9,7 @@ pub mod cache;
 use crate::shared::Shared;
 use cache::{Kind, Seen};
 use futures::{Stream, StreamExt as _};
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
@@ -197,6 +198,7 @@ async fn watch_kind(
                 }
             }
         };
+        shared.cache.unwatched(&namespace, kind);
         let delay = backoff.delay(None);
         tracing::warn!(error = %fault, %namespace, ?kind, "a watch broke");
         match fault.missing_right() {
@@ -234,9 +236,12 @@ fn take(
         Event::Init => *listed = Some(Vec::new()),
         Event::InitApply(object) => listed.get_or_insert_default().extend(compact(kind, object)),
         Event::InitDone => {
-            let mut keys = shared
-                .cache
-                .replace(namespace, kind, listed.take().unwrap_or_default());
+            let mut keys = shared.cache.replace(
+                namespace,
+                kind,
+                listed.take().unwrap_or_default(),
+                Timestamp::now(),
+            );
             if kind == Kind::CronJobs {
                 // Also those whose CronJob is not there (any more).
                 keys.extend(shared.keys_in(namespace));
@@ -246,7 +251,13 @@ fn take(
             }
         }
         Event::Apply(object) => {
-            let key = compact(kind, object).and_then(|seen| shared.cache.put(namespace, seen));
+            let seen = compact(kind, object);
+            if let Some(Seen::Pod(pod)) = &seen
+                && !shared.cache.has_job(namespace, pod.job)
+            {
+                shared.ledger.late_pod(pod, Timestamp::now());
+            }
+            let key = seen.and_then(|seen| shared.cache.put(namespace, seen));
             if let Some(key) = key {
                 concern(shared, kind, key, false);
             }
@@ -263,6 +274,7 @@ fn take(
 /// A CronJob's change asks for a look; that of a Job or Pod for a report, and for a look where a removal waits for it.
 /// One that failed waits for its delay: its own writes come back as changes. A list, an order or the policy ends that.
 fn concern(shared: &Shared, kind: Kind, key: KeyHash, listed: bool) {
+    shared.look_at_runs(key);
     let looks = kind == Kind::CronJobs || !shared.refresh_runs(key);
     if looks && (listed || !shared.backoffs.has_failed(key)) {
         shared.queue.push(key);

@@ -11,6 +11,8 @@ use crate::health::Health;
 use crate::held::{EVENTS, Event, Held, Process};
 use crate::identity::IdentityStore;
 use crate::join::Join;
+use crate::ledger::check::check;
+use crate::ledger::{self, Runs as Ledger};
 use crate::logs::pass_logs;
 use crate::metrics::Metrics;
 use crate::observer::observe;
@@ -18,7 +20,7 @@ use crate::policy::{PolicyState, watch_policy};
 use crate::runs::{self, Runs};
 use crate::session::keep_connected;
 use crate::shared::Shared;
-use crate::store::format::StateContent;
+use crate::store::format::{Kind, LedgerContent, StateContent};
 use crate::store::{Loaded, Store};
 use anyhow::Context as _;
 use prometheus_client::registry::Registry;
@@ -202,12 +204,15 @@ fn work(work: Work, start: Start) {
     loaded.stored.hub = loaded.stored.hub.or_else(|| identity.hub());
     let stop = tasks.shutdown_token();
     let (policy_sender, policy) = watch::channel(PolicyState::Unread);
+    let health = Health::default();
+    let ledger = start_ledger(loaded.ledger, loaded.damaged_ledgers, &config, &health);
     let shared = Arc::new(Shared::new(
         loaded.stored.entries.clone(),
         loaded.stored.hub.clone(),
         loaded.records,
+        ledger,
         policy,
-        Health::default(),
+        health,
         metrics,
     ));
     let (events, held_events) = mpsc::channel(EVENTS);
@@ -249,7 +254,6 @@ fn work(work: Work, start: Start) {
         policy_ready,
         &tasks,
     );
-    tasks.spawn("readmit", readmit(Arc::clone(&shared), stop.clone()));
     let runs = runs::Calls {
         client: client.clone(),
         limit: config.call_deadline(),
@@ -282,6 +286,21 @@ fn work(work: Work, start: Start) {
         "session",
         keep_connected(shared, config, joined, events, stop),
     );
+}
+
+/// The ledger with what the store held. A damaged shard is an empty one, says so, and is written anew.
+fn start_ledger(
+    shards: Vec<LedgerContent>,
+    damaged: BTreeMap<Kind, String>,
+    config: &Config,
+    health: &Health,
+) -> Ledger {
+    let runs = Ledger::new(ledger::loaded(shards), config.ledger);
+    for (kind, words) in damaged {
+        health.store(&format!("{kind:?}"), Some(words));
+        runs.not_written(kind);
+    }
+    runs
 }
 
 /// Starts the task that owns what is held. Once it has ended nothing is written any more, and the Lease may go.
@@ -323,8 +342,23 @@ fn start_watches(
     );
     tasks.spawn(
         "observer",
-        observe(Arc::clone(shared), client.clone(), tasks.clone(), stop),
+        observe(
+            Arc::clone(shared),
+            client.clone(),
+            tasks.clone(),
+            stop.clone(),
+        ),
     );
+    let (period, limit) = (config.periods.runs_check, config.call_deadline());
+    let missed = check(
+        Arc::clone(shared),
+        client.clone(),
+        period,
+        limit,
+        stop.clone(),
+    );
+    tasks.spawn("ledger", missed);
+    tasks.spawn("readmit", readmit(Arc::clone(shared), stop));
 }
 
 /// Starts the tasks of ordered runs, with what the store knows of them, and of logs.

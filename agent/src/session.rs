@@ -292,13 +292,21 @@ async fn write(
     let mut health = shared.health.watch();
     health.mark_changed();
     let mut also_greeted = greeted.clone();
-    let mut not_before = Instant::now();
+    let runs_greeted = greeted.clone();
+    let (mut not_before, mut runs_not_before) = (Instant::now(), Instant::now());
     loop {
         let reports = async {
             // The hub answers Hello first.
             let _ = greeted.wait_for(|greeted| *greeted).await;
             tokio::time::sleep_until(not_before).await;
             shared.reports.news().await;
+            out.reserve_many(OUT).await.map(drop)
+        };
+        let mut runs_greeted = runs_greeted.clone();
+        let runs = async {
+            let _ = runs_greeted.wait_for(|greeted| *greeted).await;
+            tokio::time::sleep_until(runs_not_before).await;
+            shared.ledger.news().await;
             out.reserve_many(OUT).await.map(drop)
         };
         tokio::select! {
@@ -318,6 +326,18 @@ async fn write(
                     not_before = Instant::now() + report_pause;
                     if out.try_send(agent_frame_to_wire(AgentFrame::Reports(batch.clone()))).is_err() {
                         shared.reports.not_sent(&batch);
+                    }
+                }
+            }
+            // Last: what ran can wait for what is asked and answered.
+            free = runs => {
+                if free.is_err() {
+                    return;
+                }
+                if let Some((batch, before)) = shared.ledger.next_batch() {
+                    runs_not_before = Instant::now() + report_pause;
+                    if out.try_send(agent_frame_to_wire(AgentFrame::Runs(batch))).is_err() {
+                        shared.ledger.not_sent(before);
                     }
                 }
             }

@@ -4,6 +4,7 @@
 //! Not: decisions.
 
 use crate::health::Health;
+use crate::ledger::Runs;
 use crate::logs::LogRequests;
 use crate::metrics::Metrics;
 use crate::observer::cache::Cache;
@@ -45,6 +46,8 @@ pub struct Shared {
     pub runs: SharedRuns,
     /// Logs that are asked for.
     pub logs: LogRequests,
+    /// The ledger of runs.
+    pub ledger: Runs,
     /// The agent's own faults.
     pub health: Health,
     /// The local policy.
@@ -55,10 +58,15 @@ pub struct Shared {
 
 impl Shared {
     /// With what the store held.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts that only the composition root has"
+    )]
     pub fn new(
         entries: BTreeMap<KeyHash, Arc<Entry>>,
         hub: Option<HubId>,
         records: impl IntoIterator<Item = (KeyHash, Record)>,
+        ledger: Runs,
         policy: watch::Receiver<PolicyState>,
         health: Health,
         metrics: Metrics,
@@ -78,6 +86,7 @@ impl Shared {
             reports: Reports::default(),
             runs: SharedRuns::default(),
             logs: LogRequests::default(),
+            ledger,
             health,
             policy,
             metrics,
@@ -187,6 +196,22 @@ impl Shared {
             .remove(&key);
         self.backoffs.succeeded(key);
         self.reports.forget(key);
+        self.ledger.forget(key);
+    }
+
+    /// Looks at an entry's runs, where all that is needed is watched and the CronJob stays where it is.
+    pub fn look_at_runs(&self, key: KeyHash) {
+        let Some(entry) = self.entry(key).filter(|entry| entry.removing.is_none()) else {
+            return;
+        };
+        let record = self.record(key);
+        if record.leaving.is_some() {
+            return;
+        }
+        let place = held_place(&entry, &record, None);
+        if let Some(observed) = self.cache.observed(&place) {
+            self.ledger.look(key, &entry, &observed, Timestamp::now());
+        }
     }
 
     /// Since when an entry waits for a due run.

@@ -121,11 +121,20 @@ pub struct Loaded {
     pub state: StateContent,
     /// Bytes of each entries shard.
     pub bytes: BTreeMap<Kind, usize>,
+    /// The ledger's shards.
+    pub ledger: Vec<LedgerContent>,
+    /// Shards of the ledger that are damaged, with the reason: an empty ledger stands for what they held.
+    pub damaged_ledgers: BTreeMap<Kind, String>,
 }
 
 /// The entries shard of a key.
 pub fn shard_of(key: KeyHash) -> Kind {
     Kind::Entries(u8::try_from(usize::from(key.0[0]) % names::AGENT_SHARDS).unwrap_or_default())
+}
+
+/// The ledger shard of a key.
+pub fn ledger_shard_of(key: KeyHash) -> Kind {
+    Kind::Ledger(u8::try_from(usize::from(key.0[0]) % names::AGENT_SHARDS).unwrap_or_default())
 }
 
 /// Bytes that an entry needs in its shard at most: packed by itself, which is never better than with others.
@@ -221,7 +230,10 @@ impl Store {
                 Err(damage) => {
                     tracing::error!(name = shard.name, %damage, "a shard of the store is damaged: what it held is unknown");
                     // The ledger tells what was; nothing is ordered or removed upon it.
-                    if !matches!(shard.kind, Kind::Ledger(_)) {
+                    if matches!(shard.kind, Kind::Ledger(_)) {
+                        let words = format!("{}: {damage}; its runs are forgotten", shard.name);
+                        loaded.damaged_ledgers.insert(shard.kind, words);
+                    } else {
                         loaded.stored.damaged = true;
                     }
                 }
@@ -402,7 +414,7 @@ fn take(kind: Kind, bytes: &[u8], loaded: &mut Loaded) -> Result<(), Damage> {
             }
         }
         Kind::Ledger(_) => {
-            unpack::<LedgerContent>(kind, bytes)?;
+            loaded.ledger.push(unpack::<LedgerContent>(kind, bytes)?);
         }
     }
     Ok(())

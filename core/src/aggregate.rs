@@ -5,9 +5,13 @@
 //! silence is stale, never failing.
 //! Not: conditions and their words (`status.rs`).
 
-use crate::ids::{ClusterName, SegmentKey};
+mod runs;
+
+pub use runs::{RunSum, Worst as WorstRun};
+
+use crate::ids::{ClusterName, SegmentKey, cronjob_name};
 use crate::index::{ClusterState, FleetIndex, Member, SegmentState};
-use crate::report::{Run, RunResult, State};
+use crate::report::State;
 use jiff::Timestamp;
 use segment_crds::ClusterCounts;
 use serde::{Deserialize, Serialize};
@@ -60,16 +64,8 @@ pub struct Judged {
 pub struct Aggregate {
     /// Counts that add up.
     pub counts: ClusterCounts,
-    /// The newest run of any cluster.
-    pub last_run: Option<(ClusterName, Run)>,
-    /// The next run that is due anywhere.
-    pub next_run: Option<Timestamp>,
-    /// Clusters whose last run failed.
-    pub runs_failing: u32,
-    /// Clusters that have told of a finished run.
-    pub runs_known: u32,
-    /// One failed run, for the message.
-    pub failed_run: Option<(ClusterName, Run)>,
+    /// What its runs do.
+    pub runs: RunSum,
     /// Selected clusters that have not answered since the hub's start.
     pub unanswered: u32,
     /// The worst, at most [`segment_crds::limits::WORST_MAX`] of them.
@@ -243,14 +239,15 @@ fn on_its_way(
 pub fn aggregate(index: &FleetIndex, key: &SegmentKey, now: Timestamp) -> Option<Aggregate> {
     let segment = index.segments().get(key)?;
     let mut sum = Aggregate::default();
+    let (hash, cronjob) = (key.hash(), cronjob_name(&key.name));
     let mut bad: Vec<(ClusterName, Judged)> = Vec::new();
     for (name, member) in &segment.members {
         let Some(cluster) = index.clusters().get(name) else {
             continue;
         };
-        if let Some(runs) = member.report.as_ref().map(|report| &report.runs) {
-            count_runs(&mut sum, name, runs);
-        }
+        let reported = member.report.as_ref().map(|report| &report.runs);
+        sum.runs
+            .add(name, &cronjob, cluster.runs.of(hash), reported);
         if !member.is_selected() {
             if member.held.is_some() {
                 sum.counts.owed += 1;
@@ -306,33 +303,4 @@ pub fn aggregate(index: &FleetIndex, key: &SegmentKey, now: Timestamp) -> Option
     bad.truncate(segment_crds::limits::WORST_MAX);
     sum.worst = bad;
     Some(sum)
-}
-
-fn count_runs(sum: &mut Aggregate, name: &ClusterName, runs: &crate::report::Runs) {
-    if let Some(next) = runs.next {
-        sum.next_run = Some(sum.next_run.map_or(next, |t| t.min(next)));
-    }
-    let Some(run) = &runs.last else { return };
-    if sum
-        .last_run
-        .as_ref()
-        .is_none_or(|(_, newest)| run.scheduled > newest.scheduled)
-    {
-        sum.last_run = Some((name.clone(), run.clone()));
-    }
-    match run.result {
-        RunResult::Running => {}
-        RunResult::Succeeded => sum.runs_known += 1,
-        RunResult::Failed => {
-            sum.runs_known += 1;
-            sum.runs_failing += 1;
-            if sum
-                .failed_run
-                .as_ref()
-                .is_none_or(|(_, newest)| run.scheduled > newest.scheduled)
-            {
-                sum.failed_run = Some((name.clone(), run.clone()));
-            }
-        }
-    }
 }

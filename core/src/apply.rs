@@ -22,6 +22,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
+pub use body::HELD_BY_HUB;
 pub use live::{Live, Source, UnreadableLive, digest, same_as_ours};
 pub use moving::old_place;
 pub use record::{Record, Reference};

@@ -56,7 +56,7 @@ pub fn cronjob(entry: &Entry, owner: &Owner, suspend: bool) -> CronJob {
             job_template: JobTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels.clone()),
-                    annotations: Some(pod_annotations(entry, owner)),
+                    annotations: Some(job_annotations(entry, owner)),
                     ..ObjectMeta::default()
                 }),
                 spec: Some(JobSpec {
@@ -111,11 +111,7 @@ pub fn labels(entry: &Entry) -> BTreeMap<String, String> {
 /// Our annotations beside the user's on the `CronJob`.
 fn cronjob_annotations(entry: &Entry, owner: &Owner) -> BTreeMap<String, String> {
     let assignment = &entry.assignment;
-    let mut annotations = pod_annotations(entry, owner);
-    annotations.insert(
-        ANNOTATION_REVISION.to_owned(),
-        assignment.revision.to_string(),
-    );
+    let mut annotations = job_annotations(entry, owner);
     annotations.insert(
         ANNOTATION_DIGEST.to_owned(),
         assignment.rendered.digest().to_string(),
@@ -123,7 +119,17 @@ fn cronjob_annotations(entry: &Entry, owner: &Owner) -> BTreeMap<String, String>
     annotations
 }
 
-/// Those on Jobs and Pods: less what changes with each revision.
+/// Those on Jobs: the ledger of runs says which revision ran.
+fn job_annotations(entry: &Entry, owner: &Owner) -> BTreeMap<String, String> {
+    let mut annotations = pod_annotations(entry, owner);
+    annotations.insert(
+        ANNOTATION_REVISION.to_owned(),
+        entry.assignment.revision.to_string(),
+    );
+    annotations
+}
+
+/// Those on Pods: less what changes with each revision.
 fn pod_annotations(entry: &Entry, owner: &Owner) -> BTreeMap<String, String> {
     let assignment = &entry.assignment;
     let mut annotations = assignment.rendered.template().annotations.clone();

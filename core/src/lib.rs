@@ -32,6 +32,7 @@ pub mod reporter;
 pub mod revision;
 pub mod rollout;
 pub mod run_order;
+pub mod runs;
 pub mod segment;
 pub mod selector;
 pub mod status;

@@ -32,7 +32,7 @@ pub const ANNOTATION_HUB: &str = "segment.grnry.io/hub";
 pub const ANNOTATION_SEGMENT: &str = "segment.grnry.io/segment";
 /// Annotation of a CronJob of ours: uid of its Segment.
 pub const ANNOTATION_UID: &str = "segment.grnry.io/uid";
-/// Annotation of a CronJob of ours: revision of its Segment.
+/// Annotation of a CronJob of ours, and of its Jobs: revision of its Segment.
 pub const ANNOTATION_REVISION: &str = "segment.grnry.io/revision";
 /// Label of a stored revision: which it is, under the same key.
 pub const LABEL_REVISION: &str = ANNOTATION_REVISION;

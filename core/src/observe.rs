@@ -2,12 +2,13 @@
 //!
 //! In: untyped JSON of Jobs and Pods, as compact values ([`JobSeen`], [`PodSeen`]); the live CronJob. Out: [`Runs`].
 //! Law: a Job counts for the CronJob that controls it, by uid; a value that can't be read is left out, never guessed.
-//! Not: watching (the agent's `observer.rs`); missed and late runs, which need the ledger.
+//! Not: watching (the agent's `observer.rs`); missed and late runs, which need the ledger (`runs`).
 
 use crate::apply::Live;
-use crate::ids::{KeyHash, Uid};
+use crate::ids::{KeyHash, Revision, RunId, Uid};
 use crate::names;
 use crate::report::{Run, RunResult, Runs, cut_message};
+use crate::run_order::RunPurpose;
 use crate::segment::schedule::next_after;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -25,8 +26,18 @@ pub struct JobSeen {
     pub uid: Uid,
     /// Its name.
     pub name: Box<str>,
-    /// The CronJob that controls it.
+    /// The CronJob that controls it, or that an ordered run is of.
     pub cronjob: Uid,
+    /// Set for a Job that was ordered: the CronJob does not control it, and does not count it.
+    pub ordered: Option<(RunId, RunPurpose)>,
+    /// False for a Job that no schedule made: by hand, or ordered.
+    pub by_schedule: bool,
+    /// Revision that it runs, where it carries one.
+    pub revision: Option<Revision>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Pods that it has started so far.
+    pub attempts: u32,
     /// When it was due, else when it was made.
     pub scheduled: Timestamp,
     /// When it started.
@@ -52,6 +63,10 @@ pub struct PodSeen {
     pub created: Timestamp,
     /// Exit code of its container's last end.
     pub exit_code: Option<i32>,
+    /// How often its container was started again.
+    pub restarts: u32,
+    /// Its container waits, or no node takes it.
+    pub waits: bool,
     /// Why the container waits or ended, or the Pod can't be scheduled.
     pub reason: Box<str>,
     /// The words beside the reason.
@@ -136,9 +151,32 @@ pub fn siblings(jobs: &[Value], cronjob: Option<Uid>, segment: KeyHash, own: &st
     siblings
 }
 
-/// A Job that a CronJob controls; `None` for all others.
+/// The uid of an owner of this kind that does not control the object.
+fn owner(object: &Value, kind: &str) -> Option<Uid> {
+    let owners = object["metadata"]["ownerReferences"].as_array()?;
+    let owner = owners
+        .iter()
+        .find(|owner| owner["kind"].as_str() == Some(kind))?;
+    owner["uid"].as_str()?.parse().ok()
+}
+
+/// Which ordered run a Job is, by its annotations.
+fn ordered_run(job: &Value) -> Option<(RunId, RunPurpose)> {
+    let annotation = |name: &str| job["metadata"]["annotations"][name].as_str();
+    let id = annotation(names::ANNOTATION_RUN)?.parse().ok()?;
+    let purpose = match annotation(names::ANNOTATION_RUN_PURPOSE)? {
+        "proof" => RunPurpose::Proof,
+        "manual" => RunPurpose::Manual,
+        _ => return None,
+    };
+    Some((id, purpose))
+}
+
+/// A Job that a CronJob controls, or that was ordered of one; `None` for all others.
 pub fn job_seen(job: &Value) -> Option<JobSeen> {
-    job_of(job, controller(job, "CronJob")?)
+    let cronjob = controller(job, "CronJob")
+        .or_else(|| ordered_run(job).and_then(|_| owner(job, "CronJob")))?;
+    job_of(job, cronjob)
 }
 
 /// A Job whoever made it, as that of an ordered run is: no CronJob controls it.
@@ -161,11 +199,21 @@ fn job_of(job: &Value, cronjob: Uid) -> Option<JobSeen> {
             .or(complete)
             .and_then(|condition| time(&condition["lastTransitionTime"]))
     });
+    let annotation = |name: &str| metadata["annotations"][name].as_str();
+    let ordered = ordered_run(job).filter(|_| controller(job, "CronJob").is_none());
+    let due = time(&metadata["annotations"][SCHEDULED]);
+    let count = |field: &str| job["status"][field].as_u64().unwrap_or_default();
+    let attempts = count("active") + count("succeeded") + count("failed");
     Some(JobSeen {
         uid: uid(job)?,
         name: text(&metadata["name"]),
         cronjob,
-        scheduled: time(&metadata["annotations"][SCHEDULED]).unwrap_or(created),
+        ordered,
+        by_schedule: ordered.is_none() && due.is_some(),
+        revision: annotation(names::ANNOTATION_REVISION).and_then(|text| text.parse().ok()),
+        created,
+        attempts: u32::try_from(attempts).unwrap_or(u32::MAX),
+        scheduled: due.filter(|_| ordered.is_none()).unwrap_or(created),
         started: time(&job["status"]["startTime"]),
         finished,
         result,
@@ -194,6 +242,9 @@ pub fn pod_seen(pod: &Value) -> Option<PodSeen> {
         .and_then(|ended| ended["exitCode"].as_i64())
         .and_then(|code| i32::try_from(code).ok());
     let waiting = &state["waiting"];
+    let restarts = container["restartCount"].as_u64().unwrap_or_default();
+    let waits =
+        waiting.is_object() || (state.is_null() && status["phase"].as_str() == Some("Pending"));
     let (reason, message) = if waiting["reason"]
         .as_str()
         .is_some_and(|reason| !ON_ITS_WAY.contains(&reason))
@@ -211,6 +262,8 @@ pub fn pod_seen(pod: &Value) -> Option<PodSeen> {
         job,
         created: time(&pod["metadata"]["creationTimestamp"])?,
         exit_code,
+        restarts: u32::try_from(restarts).unwrap_or(u32::MAX),
+        waits,
         reason,
         message,
     })
@@ -239,7 +292,8 @@ pub fn runs<'a>(
 ) -> Runs {
     let mut active = 0;
     let mut newest: Option<&JobSeen> = None;
-    for job in jobs.into_iter().filter(|job| job.cronjob == cronjob.uid) {
+    let own = |job: &&JobSeen| job.cronjob == cronjob.uid && job.ordered.is_none();
+    for job in jobs.into_iter().filter(own) {
         active += u32::from(job.result == RunResult::Running);
         let later = |job: &JobSeen| (job.scheduled, job.started, job.name.clone());
         if newest.is_none_or(|newest| later(newest) < later(job)) {

@@ -63,7 +63,7 @@ impl State {
 }
 
 /// How a run ended, or that it has not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RunResult {
     /// A Job is active.
     Running,
@@ -71,6 +71,39 @@ pub enum RunResult {
     Succeeded,
     /// The Job failed.
     Failed,
+    /// It was due, and nobody started it.
+    Missed,
+    /// It was due, and was left out for a reason that somebody chose: a hold, Forbid, a proof run.
+    Skipped,
+    /// A Job is active, and its Pod can't start, for longer than the limit.
+    Stuck,
+    /// It may have run: nobody was watching, or its Job went before it ended.
+    Unknown,
+}
+
+impl RunResult {
+    /// As users see it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Missed => "Missed",
+            Self::Skipped => "Skipped",
+            Self::Stuck => "Stuck",
+            Self::Unknown => "Unknown",
+        }
+    }
+
+    /// True where a human has to look.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Failed | Self::Missed | Self::Stuck)
+    }
+
+    /// True where a Job of the run exists and has not ended.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Stuck)
+    }
 }
 
 /// One run: a Job of this CronJob.

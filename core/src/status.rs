@@ -11,7 +11,7 @@ use crate::finding::{Code, Finding};
 use crate::ids::{ClusterName, SegmentKey};
 use crate::index::{ClusterState, FleetIndex, SegmentState};
 use crate::lint;
-use crate::report::{self, State, run_words};
+use crate::report::{self, State};
 use crate::rollout::{Progress, rollout_story};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -54,11 +54,8 @@ fn fill(status: &mut SegmentStatus, segment: &SegmentState, sum: &Aggregate, now
     status.revision = segment.revision().map(|revision| revision.short());
     status.clusters = Some(sum.counts);
     status.ready = Some(sum.counts.ready_column());
-    status.last_run = sum
-        .last_run
-        .as_ref()
-        .map(|(_, run)| time(run.started.unwrap_or(run.scheduled)));
-    status.next_run = sum.next_run.map(time);
+    status.last_run = sum.runs.last.map(time);
+    status.next_run = sum.runs.next.map(time);
     status.worst = sum
         .worst
         .iter()
@@ -266,23 +263,9 @@ fn ready_words(segment: &SegmentState, sum: &Aggregate) -> (Reason, String) {
 }
 
 fn runs(sum: &Aggregate) -> (ConditionStatus, (Reason, String)) {
-    if sum.runs_failing > 0 {
-        let example = sum
-            .failed_run
-            .as_ref()
-            .map(|(name, run)| format!("; {name}: {}", run_words(run)))
-            .unwrap_or_default();
-        (
-            ConditionStatus::False,
-            (
-                Reason::Failing,
-                format!(
-                    "the last run failed on {} of {} clusters{example}",
-                    sum.runs_failing, sum.runs_known
-                ),
-            ),
-        )
-    } else if sum.runs_known > 0 {
+    if sum.runs.bad() > 0 {
+        (ConditionStatus::False, (Reason::Failing, sum.runs.words()))
+    } else if sum.runs.known > 0 {
         (ConditionStatus::True, (Reason::Succeeding, String::new()))
     } else {
         (

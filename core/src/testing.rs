@@ -86,6 +86,7 @@ pub fn hello() -> Hello {
         agent_version: String::new(),
         kubernetes_version: String::new(),
         policy: None,
+        runs: 0,
     }
 }
 

@@ -24,6 +24,7 @@ use segment_core::index::{Changed, FleetIndex, SeenSegment, Tombstone};
 use segment_core::placement::ClusterView;
 use segment_core::rollout::Operations;
 use segment_core::run_order::{RunEvent, RunOrder};
+use segment_core::runs::RunBatch;
 use segment_core::segment::ParsedSegment;
 use segment_core::sync::frame::{Ack, AgentHealth, Hello, LogsWanted, ReportBatch};
 use segment_core::sync::hub::Remembered;
@@ -132,6 +133,8 @@ pub enum StreamEvent {
     Acked(Vec<Ack>),
     /// Reports.
     Reports(ReportBatch),
+    /// Runs that are new, or other than they were told.
+    Runs(RunBatch),
     /// Health.
     Health(AgentHealth),
     /// What became of ordered runs.
@@ -665,6 +668,7 @@ impl FleetTask {
             StreamEvent::Names(names) => index.names(cluster, names),
             StreamEvent::Acked(acks) => index.acked(cluster, session, acks, now),
             StreamEvent::Reports(batch) => index.reports(cluster, session, batch, now),
+            StreamEvent::Runs(batch) => index.runs(cluster, session, batch, now),
             StreamEvent::Health(health) => index.health(cluster, session, health),
             StreamEvent::RunEvents(events) => index.run_events(cluster, session, events, now),
             StreamEvent::IdentityConflict(said) => index.identity_conflict(cluster, said),

@@ -6,6 +6,7 @@
 
 use segment_core::admit::PolicyText;
 use segment_core::assignment::{EntryId, MAX_RENDERED_BYTES};
+use segment_core::runs::RUNS_CHUNK;
 use segment_core::sync::frame::{
     INVENTORY_CHUNK_ENTRIES, LOG_CHUNK_BYTES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES,
     REPORTS_CHUNK, RUN_EVENTS_CHUNK, RUN_ORDERS_CHUNK,
@@ -80,6 +81,9 @@ const ORDER_OVERHEAD_BYTES: usize = 1024;
 /// A report: two messages and three reasons at their limits, names, times.
 const REPORT_MAX_BYTES: usize = 2 * 1024 + 3 * REASON_MAX_BYTES + OBJECT_NAME_MAX_BYTES + 256;
 
+/// A run: a message and a reason at their limits, a name, ids, times.
+const RUN_MAX_BYTES: usize = 1024 + REASON_MAX_BYTES + OBJECT_NAME_MAX_BYTES + 256;
+
 /// A key of a policy: tags and lengths of the entry, of its key and of its value.
 const POLICY_KEY_OVERHEAD_BYTES: usize = 16;
 
@@ -87,6 +91,7 @@ const _: () = {
     assert!(INVENTORY_CHUNK_ENTRIES * EntryId::LEN + 16 <= 4096);
     assert!(NAMES_CHUNK * 256 <= MESSAGE_TO_HUB_MAX_BYTES);
     assert!(REPORTS_CHUNK * REPORT_MAX_BYTES <= MESSAGE_TO_HUB_MAX_BYTES);
+    assert!(RUNS_CHUNK * RUN_MAX_BYTES <= MESSAGE_TO_HUB_MAX_BYTES);
     assert!(
         PolicyText::MAX_BYTES + PolicyText::MAX_KEYS * POLICY_KEY_OVERHEAD_BYTES + 64
             <= MESSAGE_TO_HUB_MAX_BYTES

@@ -374,7 +374,80 @@ fn an_agent_without_a_policy_to_tell_says_nothing_of_it() {
     let AgentFrame::Hello(hello) = came.unwrap().unwrap().frame else {
         panic!("hello")
     };
-    assert_eq!(hello.policy, None);
+    assert_eq!((hello.policy, hello.runs), (None, 0));
+}
+
+#[test]
+fn a_run_that_can_not_be_read_is_left_out_by_name_and_costs_no_other() {
+    use v1::sync_request::Frame;
+    let good = v1::LedgerRun {
+        key: id(16),
+        kind: v1::RunKind::Scheduled.into(),
+        result: v1::RunResult::Missed.into(),
+        scheduled: Some(prost_types::Timestamp::default()),
+        message: "m".repeat(100_000),
+        reason: "r".repeat(100_000),
+        job: "j".repeat(100_000),
+        ..v1::LedgerRun::default()
+    };
+    let bad = [
+        v1::LedgerRun {
+            key: id(15),
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            id: id(7),
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            revision: id(9),
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            kind: 0,
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            kind: 99,
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            result: -1,
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            scheduled: None,
+            ..good.clone()
+        },
+        v1::LedgerRun {
+            finished: Some(prost_types::Timestamp {
+                seconds: i64::MAX,
+                nanos: -1,
+            }),
+            ..good.clone()
+        },
+    ];
+    let batch = |runs| {
+        Frame::Runs(v1::RunBatch {
+            upto: 1,
+            dropped: 0,
+            runs,
+        })
+    };
+    let mut runs = bad.to_vec();
+    runs.push(good.clone());
+    let came = from_agent(batch(runs)).unwrap().unwrap();
+    let AgentFrame::Runs(taken) = came.frame else {
+        panic!("runs")
+    };
+    assert_eq!((taken.runs.len(), came.left_out.len()), (1, bad.len()));
+    let run = &taken.runs[0].run;
+    assert!(run.message.len() <= 1024 && run.reason.len() <= 256 && run.job.len() <= 253);
+    let many = vec![good; segment_core::runs::RUNS_CHUNK + 1];
+    assert_eq!(
+        from_agent(batch(many)).unwrap_err(),
+        "runs.runs: has 129 items, at most 128 are allowed"
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ use segment_core::ids::{
 };
 use segment_core::report::{Report, Run, RunResult, Runs, State};
 use segment_core::run_order::{RunEvent, RunOrder, RunPhase, RunPurpose};
+use segment_core::runs::{LedgerRun, RUNS_CHUNK, RunBatch, RunKey, RunKind, ToldRun};
 use segment_core::sync::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, LogChunk,
     LogEnd, LogsWanted, NAMES_CHUNK, ORDERS_CHUNK, Orders, PROTOCOL_VERSION, REPORTS_CHUNK,
@@ -205,18 +206,54 @@ fn entry_id() -> impl Strategy<Value = EntryId> {
     })
 }
 
-fn run() -> impl Strategy<Value = Run> {
-    let result = prop::sample::select(vec![
+fn result() -> impl Strategy<Value = RunResult> {
+    prop::sample::select(vec![
         RunResult::Running,
         RunResult::Succeeded,
         RunResult::Failed,
-    ]);
+        RunResult::Missed,
+        RunResult::Skipped,
+        RunResult::Stuck,
+        RunResult::Unknown,
+    ])
+}
+
+fn told_run() -> impl Strategy<Value = ToldRun> {
+    let kind = prop::sample::select(vec![RunKind::Scheduled, RunKind::Proof, RunKind::Manual]);
+    let revision = any::<Option<[u8; 8]>>().prop_map(|bytes| bytes.map(Revision));
+    (
+        any::<([u8; 16], Option<[u8; 8]>, u32)>(),
+        run(),
+        kind,
+        revision,
+    )
+        .prop_map(|((key, id, attempts), run, kind, revision)| ToldRun {
+            key: KeyHash(key),
+            run: LedgerRun {
+                key: id.map_or(RunKey::Due(run.scheduled), |id| RunKey::Id(RunId(id))),
+                kind,
+                job: run.job,
+                job_uid: None,
+                revision,
+                scheduled: run.scheduled,
+                started: run.started,
+                finished: run.finished,
+                result: run.result,
+                exit_code: run.exit_code,
+                reason: run.reason,
+                message: run.message,
+                attempts,
+            },
+        })
+}
+
+fn run() -> impl Strategy<Value = Run> {
     (
         text(),
         time(),
         prop::option::of(time()),
         prop::option::of(time()),
-        result,
+        result(),
         any::<Option<i32>>(),
         text(),
         text(),
@@ -309,7 +346,7 @@ fn hello() -> impl Strategy<Value = Hello> {
         any::<bool>(),
         text(),
         text(),
-        any::<Option<[u8; 16]>>(),
+        any::<(Option<[u8; 16]>, u64)>(),
     )
         .prop_map(
             |(
@@ -321,7 +358,7 @@ fn hello() -> impl Strategy<Value = Hello> {
                 store_known,
                 a,
                 k,
-                policy,
+                (policy, runs),
             )| Hello {
                 protocol,
                 capabilities,
@@ -335,6 +372,7 @@ fn hello() -> impl Strategy<Value = Hello> {
                 agent_version: a,
                 kubernetes_version: k,
                 policy: policy.map(PolicyDigest),
+                runs,
             },
         )
 }
@@ -436,6 +474,15 @@ fn agent_frame() -> impl Strategy<Value = AgentFrame> {
                 })
             }
         ),
+        (
+            any::<(u64, u64)>(),
+            prop::collection::vec(told_run(), 0..10)
+        )
+            .prop_map(|((upto, dropped), runs)| AgentFrame::Runs(RunBatch {
+                upto,
+                dropped,
+                runs
+            })),
         any::<Option<[u8; 16]>>().prop_map(|digest| AgentFrame::Policy(digest.map(PolicyDigest))),
         (
             any::<[u8; 16]>(),
@@ -461,8 +508,8 @@ fn agent_frame() -> impl Strategy<Value = AgentFrame> {
 
 fn hub_frame() -> impl Strategy<Value = HubFrame> {
     prop_oneof![
-        (fence(), watermark(), any::<(bool, bool)>()).prop_map(
-            |(fence, watermark, (want_inventory, want_reports))| {
+        (fence(), watermark(), any::<(bool, bool, Option<u64>)>()).prop_map(
+            |(fence, watermark, (want_inventory, want_reports, runs_after))| {
                 HubFrame::Welcome(Welcome {
                     protocol: PROTOCOL_VERSION,
                     hub: HubId::new("hub-0123456789").unwrap(),
@@ -470,6 +517,7 @@ fn hub_frame() -> impl Strategy<Value = HubFrame> {
                     watermark,
                     want_inventory,
                     want_reports,
+                    runs_after,
                 })
             }
         ),
@@ -660,4 +708,29 @@ fn the_largest_frames_fit_the_largest_messages() {
         frame::hub_frame_to_wire(HubFrame::Orders(orders)).encoded_len()
             <= MESSAGE_TO_AGENT_MAX_BYTES
     );
+}
+
+#[test]
+fn a_full_batch_of_runs_with_the_longest_words_fits_a_message() {
+    let long = |limit: usize| "x".repeat(limit);
+    let run = ToldRun {
+        key: KeyHash([1; 16]),
+        run: LedgerRun {
+            key: RunKey::Id(RunId([1; 8])),
+            job: long(253),
+            revision: Some(Revision([1; 8])),
+            started: Some(Timestamp::MAX),
+            finished: Some(Timestamp::MAX),
+            exit_code: Some(i32::MIN),
+            attempts: u32::MAX,
+            ..LedgerRun::without_job(Timestamp::MAX, RunResult::Unknown, &long(256), &long(1024))
+        },
+    };
+    let frame = AgentFrame::Runs(RunBatch {
+        upto: u64::MAX,
+        dropped: u64::MAX,
+        runs: vec![run; RUNS_CHUNK],
+    });
+    let bytes = frame::agent_frame_to_wire(frame).encoded_len();
+    assert!(bytes <= MESSAGE_TO_HUB_MAX_BYTES, "{bytes}");
 }

@@ -26,6 +26,9 @@ pub enum Seen {
 struct View {
     /// The list of CronJobs was complete once.
     synced: bool,
+    /// Since when Jobs are watched without a gap, and Pods.
+    jobs_since: Option<Timestamp>,
+    pods_since: Option<Timestamp>,
     cronjobs: HashMap<CronJobName, Live>,
     names: HashMap<Uid, CronJobName>,
     jobs: HashMap<Uid, HashMap<Uid, JobSeen>>,
@@ -37,6 +40,17 @@ struct View {
 #[derive(Debug, Default)]
 pub struct Cache {
     views: RwLock<BTreeMap<Namespace, View>>,
+}
+
+/// A CronJob with its Jobs and their Pods.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The CronJob.
+    pub live: Live,
+    /// Its Jobs, those that were ordered included.
+    pub jobs: Vec<(JobSeen, Vec<PodSeen>)>,
+    /// Since when all of it is watched without a gap.
+    pub watching: Timestamp,
 }
 
 fn key_of(live: &Live) -> Option<KeyHash> {
@@ -198,6 +212,7 @@ impl Cache {
         namespace: &Namespace,
         kind: Kind,
         listed: Vec<Seen>,
+        now: Timestamp,
     ) -> BTreeSet<KeyHash> {
         let mut views = self.write();
         let view = views.entry(namespace.clone()).or_default();
@@ -211,16 +226,55 @@ impl Cache {
             }
             Kind::Jobs => {
                 keys.extend(view.jobs.keys().filter_map(|uid| view.key_of_cronjob(*uid)));
+                view.jobs_since = Some(now);
                 view.jobs.clear();
                 view.cronjob_of_job.clear();
             }
             Kind::Pods => {
                 keys.extend(view.pods.keys().filter_map(|job| view.key_of_job(*job)));
+                view.pods_since = Some(now);
                 view.pods.clear();
             }
         }
         keys.extend(listed.into_iter().filter_map(|seen| view.put(seen)));
         keys
+    }
+
+    /// A watch has a gap until its next list.
+    pub fn unwatched(&self, namespace: &Namespace, kind: Kind) {
+        if let Some(view) = self.write().get_mut(namespace) {
+            match kind {
+                Kind::CronJobs => {}
+                Kind::Jobs => view.jobs_since = None,
+                Kind::Pods => view.pods_since = None,
+            }
+        }
+    }
+
+    /// The CronJob in a place with its Jobs and Pods, while all three are watched.
+    pub fn observed(&self, place: &Place) -> Option<Observed> {
+        let views = self.read();
+        let view = views.get(&place.namespace).filter(|view| view.synced)?;
+        let watching = view.jobs_since?.max(view.pods_since?);
+        let live = view.cronjobs.get(&place.name)?.clone();
+        let jobs = view.jobs.get(&live.uid).into_iter().flatten();
+        let pods_of = |job: &Uid| {
+            let pods = view.pods.get(job).into_iter().flatten();
+            pods.map(|(_, pod)| pod.clone()).collect()
+        };
+        let jobs = jobs.map(|(uid, job)| (job.clone(), pods_of(uid))).collect();
+        Some(Observed {
+            live,
+            jobs,
+            watching,
+        })
+    }
+
+    /// Whether a Job is there.
+    pub fn has_job(&self, namespace: &Namespace, job: Uid) -> bool {
+        self.read()
+            .get(namespace)
+            .is_some_and(|view| view.cronjob_of_job.contains_key(&job))
     }
 
     /// Whether the CronJobs of all these namespaces have been listed.
@@ -336,7 +390,7 @@ mod tests {
         };
         assert_eq!(cache.look(&place), Look::Unknown);
         assert_eq!(
-            cache.replace(&namespace, Kind::CronJobs, vec![]),
+            cache.replace(&namespace, Kind::CronJobs, vec![], Timestamp::UNIX_EPOCH),
             BTreeSet::new()
         );
         assert_eq!(cache.look(&place), Look::Absent { read: false });
@@ -357,7 +411,7 @@ mod tests {
             "one that was not listed yet may hold anything"
         );
         assert_eq!(
-            cache.replace(&namespace, Kind::CronJobs, vec![]),
+            cache.replace(&namespace, Kind::CronJobs, vec![], Timestamp::UNIX_EPOCH),
             [key].into()
         );
         assert_eq!(cache.look(&place), Look::Absent { read: false });

@@ -13,8 +13,8 @@ use segment_core::assignment::{
 };
 use segment_core::fence::{Fence, Watermark};
 use segment_core::ids::{HubId, KeyHash, Revision, SegmentKey, Uid};
-use segment_core::report::Run;
 use segment_core::run_order::known::KnownRun;
+use segment_core::runs::{LEAST_RUNS, MAX_RUNS, SegmentRuns};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -113,8 +113,28 @@ pub struct EntriesContent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerContent {
-    /// At most 40 per segment, newest last.
-    pub runs: BTreeMap<KeyHash, Vec<Run>>,
+    /// At most 40 per segment, newest last, with what was dropped.
+    pub segments: BTreeMap<KeyHash, SegmentRuns>,
+}
+
+impl LedgerContent {
+    /// Makes it fit into so many bytes, packed: fewer runs of each Segment, but never fewer than three; then fewer words.
+    /// One that fits stays as it is.
+    pub fn shrink_to(&mut self, kind: Kind, bytes: usize) {
+        let mut keep = MAX_RUNS;
+        while pack(kind, self).is_ok_and(|packed| packed.len() > bytes) {
+            if keep <= LEAST_RUNS {
+                self.segments
+                    .values_mut()
+                    .for_each(SegmentRuns::without_words);
+                return;
+            }
+            keep = (keep / 2).max(LEAST_RUNS);
+            self.segments
+                .values_mut()
+                .for_each(|runs| runs.shrink(keep));
+        }
+    }
 }
 
 /// An entry with what was done with it.

@@ -309,3 +309,83 @@ fn a_shard_is_never_larger_than_its_entries_are_counted() {
         "such values do not shrink below their bits"
     );
 }
+
+fn runs_of(count: i64, message: &str) -> segment_core::runs::SegmentRuns {
+    use segment_core::report::RunResult;
+    use segment_core::runs::{Ledger, LedgerRun};
+    let mut ledger = Ledger::default();
+    let key = KeyHash([0; 16]);
+    for minute in 0..count {
+        let due = jiff::Timestamp::from_second(60 * minute).unwrap();
+        // Words that hardly shrink.
+        let words = format!("{message}{}", hex_of(minute));
+        let run = LedgerRun::without_job(due, RunResult::Missed, "NotCreated", &words);
+        ledger.upsert(key, run, due);
+    }
+    ledger.get(key).unwrap().clone()
+}
+
+fn hex_of(seed: i64) -> String {
+    use sha2::{Digest as _, Sha256};
+    let mut text = String::new();
+    let mut block = Sha256::digest(seed.to_be_bytes());
+    for _ in 0..20 {
+        text.extend(block.iter().map(|byte| char::from(b'!' + byte % 90)));
+        block = Sha256::digest(block);
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_ledger_comes_back_and_a_damaged_one_is_empty_and_stops_nothing() {
+    let server = Server::new();
+    let (store, _) = server.load(true).await;
+    store.initialise().await.unwrap();
+    let key = KeyHash([3; 16]);
+    let content = LedgerContent {
+        segments: [(key, runs_of(5, "m"))].into(),
+    };
+    store.write(Kind::Ledger(3), &content, 1).await.unwrap();
+    let (_, loaded) = server.load(true).await;
+    assert!(loaded.ledger.contains(&content) && loaded.damaged_ledgers.is_empty());
+    let name = format!("{}3", names::AGENT_LEDGER_PREFIX);
+    server.put(
+        &name,
+        json!({"metadata": {"name": name, "resourceVersion": "9"}, "binaryData": {"shard": "AAAA"}}),
+    );
+    let (_, loaded) = server.load(true).await;
+    assert!(!loaded.stored.damaged, "what is held is known all the same");
+    let words = &loaded.damaged_ledgers[&Kind::Ledger(3)];
+    assert!(words.contains("its runs are forgotten"), "{words}");
+    assert_eq!(loaded.ledger.len(), names::AGENT_SHARDS - 1);
+}
+
+#[test]
+fn a_ledger_that_is_too_large_keeps_fewer_runs_then_fewer_words_but_never_fewer_than_three() {
+    let kind = Kind::Ledger(0);
+    let full = LedgerContent {
+        segments: (0..8u8)
+            .map(|n| (KeyHash([n; 16]), runs_of(40, "m")))
+            .collect(),
+    };
+    let whole = pack(kind, &full).unwrap().len();
+    for (limit, least, most, words) in [
+        (whole, 40, 40, true),
+        (whole - 1, 20, 20, true),
+        (whole / 6, 3, 5, true),
+        (10, 3, 3, false),
+    ] {
+        let mut content = full.clone();
+        content.shrink_to(kind, limit);
+        for runs in content.segments.values() {
+            let kept = runs.runs().count();
+            assert!((least..=most).contains(&kept), "{kept} of {limit}");
+            assert_eq!(
+                kept as u64 + runs.dropped(),
+                40,
+                "what is dropped is counted"
+            );
+            assert_eq!(runs.runs().all(|run| !run.message.is_empty()), words);
+        }
+    }
+}

@@ -9,6 +9,9 @@ use crate::names;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+/// Reason of a hold by the hub.
+pub const HELD_BY_HUB: &str = "HeldByHub";
+
 /// Why a CronJob is suspended beside its own spec.
 pub(super) struct Held {
     pub(super) reason: &'static str,
@@ -38,7 +41,7 @@ pub(super) fn hold(entry: &Entry, live: Option<&Live>, facts: &Facts) -> Option<
         && hold.until.is_none_or(|until| until > now)
     {
         return Some(Held {
-            reason: "HeldByHub",
+            reason: HELD_BY_HUB,
             message: hold.reason.clone(),
             until: hold.until,
         });

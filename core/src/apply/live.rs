@@ -56,8 +56,12 @@ pub struct Live {
     pub suspend: bool,
     /// `spec.startingDeadlineSeconds`.
     pub starting_deadline: Option<i64>,
+    /// `spec.concurrencyPolicy`.
+    pub concurrency: String,
     /// `status.lastScheduleTime`.
     pub last_schedule: Option<Timestamp>,
+    /// `status.lastSuccessfulTime`.
+    pub last_successful: Option<Timestamp>,
     /// Metadata that a replacement must keep: names, uid, version, labels, annotations, finalizers, owners.
     pub kept: Box<str>,
     /// The whole object; only in a live read.
@@ -148,7 +152,9 @@ impl Live {
             time_zone: text(&spec["timeZone"]),
             suspend: spec["suspend"].as_bool().unwrap_or(false),
             starting_deadline: spec["startingDeadlineSeconds"].as_i64(),
+            concurrency: text(&spec["concurrencyPolicy"]).unwrap_or_default(),
             last_schedule: time(&status["lastScheduleTime"]),
+            last_successful: time(&status["lastSuccessfulTime"]),
             kept: Value::Object(kept).to_string().into(),
             whole: None,
         })
@@ -269,8 +275,10 @@ fn same_marks(live: &Value, ours: &Value) -> bool {
         let Some(live) = live[kind].as_object() else {
             return true;
         };
-        live.iter()
-            .all(|(key, value)| ours[kind].get(key) == Some(value))
+        // Which revision a Job ran is no part of what it does.
+        live.iter().all(|(key, value)| {
+            key == names::ANNOTATION_REVISION || ours[kind].get(key) == Some(value)
+        })
     })
 }
 
@@ -280,5 +288,24 @@ fn is_empty(value: &Value) -> bool {
         Value::Object(map) => map.is_empty(),
         Value::Array(items) => items.is_empty(),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_revision_of_jobs_makes_no_difference_to_what_is_taken_over() {
+        let spec = |annotations: Value| json!({"spec": {"jobTemplate": {"metadata": {"annotations": annotations}}}});
+        let ours = spec(json!({"segment.grnry.io/revision": "1", "a": "b"}));
+        for (live, same) in [
+            (json!({}), true),
+            (json!({"segment.grnry.io/revision": "2"}), true),
+            (json!({"segment.grnry.io/revision": "1", "a": "b"}), true),
+            (json!({"a": "c"}), false),
+        ] {
+            assert_eq!(same_as_ours(&spec(live.clone()), &ours), same, "{live}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use crate::admit::Policy;
 use crate::assignment::Holdings;
 use crate::ids::{KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::placement::ClusterView;
+use crate::runs::ClusterRuns;
 use crate::sync::frame::AgentHealth;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +67,8 @@ pub struct ClusterState {
     pub takes_runs: bool,
     /// Its agent passes logs on, where its policy says so.
     pub passes_logs: bool,
+    /// Its newest runs, by its agent's ledger.
+    pub runs: ClusterRuns,
     /// Runs that were ordered there.
     pub ordered_runs: super::OrderedRuns,
     /// Version of the index at which this changed.
@@ -100,6 +103,7 @@ impl ClusterState {
             changing: 0,
             takes_runs: false,
             passes_logs: false,
+            runs: ClusterRuns::default(),
             ordered_runs: super::OrderedRuns::new(),
             version: 0,
         }

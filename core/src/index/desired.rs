@@ -59,6 +59,7 @@ impl FleetIndex {
         };
         let held = cluster.inventory_known.then(|| cluster.held.clone());
         let reports = cluster.reports;
+        let runs = cluster.runs.told;
         let newest = if held.is_some() {
             Holdings::new()
         } else {
@@ -68,6 +69,7 @@ impl FleetIndex {
             held,
             newest,
             reports,
+            runs,
         }
     }
 

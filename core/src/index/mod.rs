@@ -22,6 +22,7 @@ mod operations;
 mod place;
 mod policy;
 mod run_orders;
+mod runs;
 mod segment;
 mod standing;
 mod stream;
@@ -37,6 +38,7 @@ pub use tombstone::Tombstone;
 
 use crate::ids::{ClusterName, HubId, KeyHash, PolicyDigest, SegmentKey, Uid};
 use crate::rollout::Operations;
+use crate::runs::Texts;
 use crate::segment::HouseDefaults;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -131,6 +133,8 @@ pub struct FleetIndex {
     tombstones: BTreeMap<Uid, Tombstone>,
     /// Policies of clusters, each once.
     policies: BTreeMap<PolicyDigest, policy::Shared>,
+    /// Words of runs of clusters, each once.
+    texts: Texts,
     version: u64,
     /// Segments whose rollout has to be looked at: see [`FleetIndex::settle`].
     dirty: BTreeSet<SegmentKey>,
@@ -160,6 +164,7 @@ impl FleetIndex {
             clusters: BTreeMap::new(),
             tombstones: BTreeMap::new(),
             policies: BTreeMap::new(),
+            texts: Texts::default(),
             version: 1,
             dirty: BTreeSet::new(),
             stored_ops: BTreeMap::new(),

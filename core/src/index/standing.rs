@@ -5,10 +5,11 @@
 //! a run counts only for the revision that it ran. Not: whom to release (`rollout`).
 
 use super::{Changed, ClusterState, FleetIndex, Member, OrderedRun, Released, SegmentState};
-use crate::ids::{ClusterName, Revision, RunId, SegmentKey};
-use crate::report::{RunResult, run_words};
+use crate::ids::{ClusterName, Revision, RunId, SegmentKey, cronjob_name};
+use crate::report::RunResult;
 use crate::rollout::{Gate, Standing};
 use crate::run_order::RunPhase;
+use crate::runs::{KeptRun, RunKind};
 use jiff::{SignedDuration, Timestamp};
 use segment_crds::rollout::GateRun;
 
@@ -112,7 +113,9 @@ impl FleetIndex {
             member.version = version;
         }
         let facts = Seen {
+            key,
             cluster,
+            runs: cluster.runs.of(key.hash()),
             revision,
             proof,
             gate,
@@ -129,7 +132,10 @@ impl FleetIndex {
 
 /// What a standing is judged by, beside the member.
 struct Seen<'a> {
+    key: &'a SegmentKey,
     cluster: &'a ClusterState,
+    /// Its newest runs of this Segment, oldest first.
+    runs: &'a [KeptRun],
     revision: Option<Revision>,
     proof: Option<&'a OrderedRun>,
     gate: Gate,
@@ -162,7 +168,7 @@ impl Seen<'_> {
         if self.gate.run != GateRun::NextSchedule || self.completed {
             return Standing::Confirmed;
         }
-        match scheduled_run(member, self.retried) {
+        match scheduled_run(self.runs, self.key, self.revision, self.retried) {
             GateState::Passed => Standing::Confirmed,
             GateState::Waits => Standing::Gated(later(since, self.retried, self.gate.timeout)),
             GateState::Failed(words) => {
@@ -225,24 +231,39 @@ fn failed_proof(run: &OrderedRun) -> Option<String> {
     })
 }
 
-/// What the scheduled run of the revision has come to.
-fn scheduled_run(member: &Member, retried: Option<Timestamp>) -> GateState {
-    let (Some(released), Some(run)) = (
-        member.released,
-        member
-            .report
-            .as_ref()
-            .and_then(|report| report.runs.last.as_ref()),
-    ) else {
-        return GateState::Waits;
-    };
-    let counts =
-        run.scheduled >= released.at && retried.is_none_or(|retried| run.scheduled >= retried);
-    match run.result {
-        _ if !counts => GateState::Waits,
-        RunResult::Succeeded => GateState::Passed,
-        RunResult::Running => GateState::Waits,
-        RunResult::Failed => GateState::Failed(run_words(run)),
+/// What the newest scheduled run of a revision has come to. What was missed or skipped has shown nothing.
+fn scheduled_run(
+    runs: &[KeptRun],
+    key: &SegmentKey,
+    revision: Option<Revision>,
+    retried: Option<Timestamp>,
+) -> GateState {
+    let newest = runs.iter().rev().find(|run| {
+        run.kind() == RunKind::Scheduled
+            && revision.is_some()
+            && run.revision() == revision
+            && retried.is_none_or(|retried| run.scheduled() >= retried)
+            && matches!(
+                run.result(),
+                RunResult::Succeeded | RunResult::Failed | RunResult::Stuck
+            )
+    });
+    match newest {
+        None => GateState::Waits,
+        Some(run) if run.result() == RunResult::Succeeded => GateState::Passed,
+        Some(run) => {
+            let run = run.run(&cronjob_name(&key.name));
+            let mut words = format!("run {} {}", run.job, run.result.as_str().to_lowercase());
+            if let Some(code) = run.exit_code {
+                words.push_str(&format!(", exit {code}"));
+            }
+            for part in [&run.reason, &run.message] {
+                if !part.is_empty() {
+                    words.extend([": ", part]);
+                }
+            }
+            GateState::Failed(words)
+        }
     }
 }
 

@@ -130,6 +130,9 @@ impl FleetIndex {
         cluster
             .orphan_names
             .retain(|key, _| cluster.held.contains_key(key));
+        // Placed Segments are held, or will be: their runs come with them.
+        let held = &cluster.held;
+        cluster.runs.retain(|key| held.contains_key(&key));
         changed.clusters.insert(name.clone());
         for hash in touched {
             self.held_changed(name, hash, &mut changed);

@@ -238,9 +238,11 @@ fn of_job(job: &JobSeen, pod: Option<&PodSeen>) -> Tell {
     let run = run(job, pod);
     Tell {
         phase: match run.result {
-            RunResult::Running => RunPhase::Running,
+            RunResult::Running | RunResult::Stuck => RunPhase::Running,
             RunResult::Succeeded => RunPhase::Succeeded,
-            RunResult::Failed => RunPhase::Failed,
+            RunResult::Failed | RunResult::Missed | RunResult::Skipped | RunResult::Unknown => {
+                RunPhase::Failed
+            }
         },
         reason: run.reason,
         message: run.message,

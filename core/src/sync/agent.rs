@@ -8,7 +8,8 @@
 
 use super::frame::{
     Ack, AckVerdict, AgentFrame, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES, LogsWanted, MAX_ENTRIES,
-    NAMES_CHUNK, Orders, PASSES_LOGS, PROTOCOL_VERSION, RUNS_NOW, TELLS_POLICY, Welcome,
+    NAMES_CHUNK, Orders, PASSES_LOGS, PROTOCOL_VERSION, RUNS_NOW, TELLS_POLICY, TELLS_RUNS,
+    Welcome,
 };
 use super::policy::Telling;
 use crate::assignment::{Entry, EntryId, OrderNumber, root_digest};
@@ -43,6 +44,8 @@ pub struct About {
     pub process: InstanceId,
     /// Token of the last batch of reports.
     pub reports: RootDigest,
+    /// Number of the newest change in the ledger of runs.
+    pub runs: u64,
     /// Version of the agent.
     pub agent_version: String,
     /// Version of the spoke's API server.
@@ -51,6 +54,10 @@ pub struct About {
 
 /// What the shell has to do, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "few at a time, and carried out at once"
+)]
 pub enum Output {
     /// Send a frame.
     Send(AgentFrame),
@@ -68,6 +75,8 @@ pub enum Output {
     Apply(KeyHash),
     /// Send all reports.
     SendAllReports,
+    /// Send runs that changed after this number, now and as they change; 0: the newest of each Segment.
+    SendRuns(u64),
     /// Send the text of the policy with this digest, if it is still the one in force.
     SendPolicyText(PolicyDigest),
     /// Tell how the runs are that were ordered: the hub obeyed on this stream may not know.
@@ -177,6 +186,7 @@ impl AgentSync {
                 TELLS_POLICY.to_owned(),
                 RUNS_NOW.to_owned(),
                 PASSES_LOGS.to_owned(),
+                TELLS_RUNS.to_owned(),
             ],
             fence: self.fence,
             watermark: self.watermark,
@@ -188,6 +198,7 @@ impl AgentSync {
             agent_version: about.agent_version,
             kubernetes_version: about.kubernetes_version,
             policy: self.policy.in_hello(),
+            runs: about.runs,
         }))]
     }
 
@@ -335,6 +346,7 @@ impl AgentSync {
         if welcome.want_reports {
             outputs.push(Output::SendAllReports);
         }
+        outputs.extend(welcome.runs_after.map(Output::SendRuns));
         outputs
     }
 

@@ -9,6 +9,7 @@ use crate::fence::{Fence, Watermark};
 use crate::ids::{HubId, InstanceId, KeyHash, PolicyDigest, RootDigest, RunId, SegmentKey, Uid};
 use crate::report::Report;
 use crate::run_order::{RunEvent, RunOrder};
+use crate::runs::RunBatch;
 use bytes::Bytes;
 use std::sync::Arc;
 
@@ -42,6 +43,8 @@ pub const PASSES_LOGS: &str = "logs";
 pub const LOG_CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes of logs that one request gets, unless it follows them.
 pub const LOG_BYTES: usize = 1024 * 1024;
+/// Capability of an agent that tells its ledger of runs.
+pub const TELLS_RUNS: &str = "runs";
 
 /// First frame of an agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +73,8 @@ pub struct Hello {
     pub kubernetes_version: String,
     /// Digest of the spoke's own policy; none where no policy can be told.
     pub policy: Option<PolicyDigest>,
+    /// Number of the newest change in the ledger of runs; 0 where it is empty.
+    pub runs: u64,
 }
 
 /// What an agent sends.
@@ -105,6 +110,8 @@ pub enum AgentFrame {
     RunEvents(Vec<RunEvent>),
     /// Logs that were asked for.
     LogChunk(LogChunk),
+    /// Runs that are new, or other than they were told.
+    Runs(RunBatch),
 }
 
 /// A batch of reports.
@@ -205,6 +212,8 @@ pub struct Welcome {
     pub want_inventory: bool,
     /// All reports are wanted.
     pub want_reports: bool,
+    /// Runs are wanted that changed after this number; 0: the newest of each Segment. None from a hub that keeps no runs.
+    pub runs_after: Option<u64>,
 }
 
 /// A frame of orders.

@@ -8,7 +8,8 @@
 use super::frame::{
     Ack, AckVerdict, AgentFrame, AgentHealth, Hello, HubFrame, INVENTORY_CHUNK_ENTRIES,
     LOG_CHUNK_BYTES, LogChunk, MAX_ENTRIES, NAMES_CHUNK, ORDERS_CHUNK, ORDERS_CHUNK_BYTES, Orders,
-    PROTOCOL_VERSION, REPORTS_CHUNK, RUN_EVENTS_CHUNK, ReportBatch, TELLS_POLICY, Welcome,
+    PROTOCOL_VERSION, REPORTS_CHUNK, RUN_EVENTS_CHUNK, ReportBatch, TELLS_POLICY, TELLS_RUNS,
+    Welcome,
 };
 use super::policy::Asking;
 use super::runs::Ordering;
@@ -18,6 +19,7 @@ use crate::delta::{Order, order_for};
 use crate::fence::{HubMemory, WentBack};
 use crate::ids::{HubId, KeyHash, PolicyDigest, RootDigest, SegmentKey, Uid};
 use crate::run_order::{RunEvent, RunOrder};
+use crate::runs::{RUNS_CHUNK, RunBatch};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -30,6 +32,8 @@ pub struct Remembered {
     pub newest: Holdings,
     /// Token of the last batch of reports that was taken in.
     pub reports: Option<RootDigest>,
+    /// Runs were told until this number; 0 without a memory.
+    pub runs: u64,
 }
 
 /// What the shell has to do, in order.
@@ -47,6 +51,8 @@ pub enum Output {
     Acked(Vec<Ack>),
     /// Reports.
     Reports(ReportBatch),
+    /// Runs that are new, or other than they were told.
+    Runs(RunBatch),
     /// What stops the agent as a whole.
     Health(AgentHealth),
     /// The cluster has the policy with this digest, or none that can be told. Where the hub does not know it,
@@ -196,6 +202,10 @@ impl HubSync {
                 close(CloseReason::TooMuch("reports"))
             }
             (_, AgentFrame::Reports(batch)) => vec![Output::Reports(batch)],
+            (_, AgentFrame::Runs(batch)) if batch.runs.len() > RUNS_CHUNK => {
+                close(CloseReason::TooMuch("runs"))
+            }
+            (_, AgentFrame::Runs(batch)) => vec![Output::Runs(batch)],
             (_, AgentFrame::Health(health)) => vec![Output::Health(health)],
             (_, AgentFrame::Policy(digest)) => {
                 self.policy.told(digest);
@@ -287,6 +297,13 @@ impl HubSync {
         } else {
             None
         };
+        let tells_runs = hello.capabilities.iter().any(|name| name == TELLS_RUNS);
+        // A ledger that is behind what it told has lost its end, or its clock went back: what it has is told again.
+        let runs_after = if hello.runs < remembered.runs {
+            0
+        } else {
+            remembered.runs
+        };
         let welcome = Output::Send(HubFrame::Welcome(Welcome {
             protocol: PROTOCOL_VERSION,
             hub: self.hub.clone(),
@@ -294,6 +311,7 @@ impl HubSync {
             watermark: memory.watermark(),
             want_inventory: known.is_none(),
             want_reports: remembered.reports != Some(hello.reports),
+            runs_after: tells_runs.then_some(runs_after),
         }));
         self.runs = Ordering::new(&hello.capabilities);
         self.policy = Asking::new(hello.capabilities.iter().any(|name| name == TELLS_POLICY));

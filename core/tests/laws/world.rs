@@ -186,6 +186,7 @@ impl World {
             cluster_uid: agent.uid,
             process: InstanceId([7; 16]),
             reports: RootDigest([agent.token; 16]),
+            runs: 0,
             agent_version: "1".to_owned(),
             kubernetes_version: "1".to_owned(),
         };
@@ -400,6 +401,7 @@ impl World {
                 HubOutput::Names(names) => self.index.names(name, names),
                 HubOutput::Acked(acks) => self.index.acked(name, number, acks, now),
                 HubOutput::Reports(batch) => self.index.reports(name, number, batch, now),
+                HubOutput::Runs(batch) => self.index.runs(name, number, batch, now),
                 HubOutput::Health(health) => self.index.health(name, number, health),
                 HubOutput::PolicyTold(told) => {
                     let wanted = self.index.policy_told(name, number, told);
@@ -438,6 +440,7 @@ impl World {
                 AgentOutput::TellRuns
                 | AgentOutput::TakeRuns(_)
                 | AgentOutput::PassLogs(_)
+                | AgentOutput::SendRuns(_)
                 | AgentOutput::PersistFence
                 | AgentOutput::PersistFenceNow
                 | AgentOutput::PersistAllNow

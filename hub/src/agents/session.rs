@@ -247,6 +247,7 @@ impl Session {
                 Output::Names(names) => StreamEvent::Names(names),
                 Output::Acked(acks) => StreamEvent::Acked(acks),
                 Output::Reports(batch) => StreamEvent::Reports(batch),
+                Output::Runs(batch) => StreamEvent::Runs(batch),
                 Output::Health(health) => StreamEvent::Health(health),
                 Output::RunEvents(events) => StreamEvent::RunEvents(events),
                 Output::LogChunk(chunk) => {

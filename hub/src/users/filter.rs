@@ -75,7 +75,8 @@ pub fn selector(field: &str, text: &str) -> Result<Selector, Status> {
         .map_err(|finding| errors::finding(Reason::InvalidSelector, &finding))
 }
 
-fn unknown(field: &str, number: i32) -> Status {
+/// A number that this version does not know.
+pub fn unknown(field: &str, number: i32) -> Status {
     errors::invalid(
         Reason::InvalidValue,
         field,

@@ -5,7 +5,7 @@
 //! of its frame. Not: the order of frames.
 
 use super::error::{ConvertError, Problem, at_most, bytes_at_most, cut, required};
-use super::{assignment, delta, fence, ids, policy, report, run_order};
+use super::{assignment, delta, fence, ids, policy, report, run, run_order};
 use crate::agent::v1;
 use crate::limits::{CAPABILITIES_MAX, CAPABILITY_MAX_BYTES, REASON_MAX_BYTES, VERSION_MAX_BYTES};
 use bytes::{Bytes, BytesMut};
@@ -87,6 +87,7 @@ pub fn agent_frame_to_wire(frame: AgentFrame) -> v1::SyncRequest {
             digest: policy::digest_to_wire(digest),
             text: None,
         }),
+        AgentFrame::Runs(batch) => Frame::Runs(run::batch_to_wire(batch)),
         AgentFrame::PolicyText { digest, text } => Frame::Policy(v1::PolicyReport {
             digest: policy::digest_to_wire(Some(digest)),
             text: Some(policy::text_to_wire(&text)),
@@ -158,6 +159,7 @@ pub fn agent_frame_from_wire(request: v1::SyncRequest) -> Result<Option<FromAgen
             policy_error: cut_maybe(health.policy_error),
             store_error: cut_maybe(health.store_error),
         }),
+        Some(Frame::Runs(batch)) => AgentFrame::Runs(run::batch_from_wire(batch, &mut left_out)?),
         Some(Frame::Policy(report)) => {
             policy::report_from_wire(report).map_err(|e| e.within("policy"))?
         }
@@ -185,7 +187,7 @@ pub fn agent_frame_from_wire(request: v1::SyncRequest) -> Result<Option<FromAgen
     Ok(Some(FromAgent { frame, left_out }))
 }
 
-fn each<W, T>(
+pub(super) fn each<W, T>(
     list: &str,
     items: Vec<W>,
     convert: impl Fn(W) -> Result<T, ConvertError>,
@@ -219,6 +221,7 @@ fn hello_to_wire(hello: Hello) -> v1::Hello {
         agent_version: cut(hello.agent_version, VERSION_MAX_BYTES),
         kubernetes_version: cut(hello.kubernetes_version, VERSION_MAX_BYTES),
         policy: policy::digest_to_wire(hello.policy),
+        runs: hello.runs,
     }
 }
 
@@ -246,6 +249,7 @@ fn hello_from_wire(hello: v1::Hello) -> Result<Hello, ConvertError> {
         agent_version: cut(hello.agent_version, VERSION_MAX_BYTES),
         kubernetes_version: cut(hello.kubernetes_version, VERSION_MAX_BYTES),
         policy: policy::digest_from_wire("policy", &hello.policy)?,
+        runs: hello.runs,
     })
 }
 
@@ -305,6 +309,7 @@ pub fn hub_frame_to_wire(frame: HubFrame) -> v1::SyncResponse {
             watermark: Some(fence::watermark_to_wire(welcome.watermark)),
             want_inventory: welcome.want_inventory,
             want_reports: welcome.want_reports,
+            runs_after: welcome.runs_after,
         }),
         HubFrame::Orders(orders) => Frame::Orders(v1::Orders {
             fence: Some(fence::to_wire(orders.fence)),
@@ -422,6 +427,7 @@ fn welcome_from_wire(welcome: v1::Welcome) -> Result<Welcome, ConvertError> {
         watermark: fence::watermark_from_wire(required("watermark", welcome.watermark)?),
         want_inventory: welcome.want_inventory,
         want_reports: welcome.want_reports,
+        runs_after: welcome.runs_after,
     })
 }
 

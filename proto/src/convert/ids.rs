@@ -27,11 +27,11 @@ macro_rules! bytes_ids {
 bytes_ids! {
     key_hash KeyHash "a segment hash"
     revision Revision "a revision"
+    run RunId "a run id"
     digest Digest "a digest"
     root_digest RootDigest "a root digest"
     policy_digest PolicyDigest "the digest of a policy"
     instance InstanceId "an instance id"
-    run RunId "the id of a run"
     uid Uid "a uid"
 }
 

@@ -12,6 +12,7 @@ pub mod frame;
 pub mod ids;
 mod policy;
 pub mod report;
+pub mod run;
 pub mod run_order;
 pub mod time;
 

@@ -58,12 +58,7 @@ fn run_to_wire(run: Run) -> v1::Run {
         scheduled: Some(time::to_wire(run.scheduled)),
         started: run.started.map(time::to_wire),
         finished: run.finished.map(time::to_wire),
-        result: match run.result {
-            RunResult::Running => v1::RunResult::Running,
-            RunResult::Succeeded => v1::RunResult::Succeeded,
-            RunResult::Failed => v1::RunResult::Failed,
-        }
-        .into(),
+        result: result_to_wire(run.result).into(),
         exit_code: run.exit_code,
         reason: cut(run.reason, REASON_MAX_BYTES),
         message: cut(run.message, MAX_MESSAGE_BYTES),
@@ -76,15 +71,35 @@ fn run_from_wire(run: v1::Run) -> Result<Run, ConvertError> {
         scheduled: time::from_wire("scheduled", required("scheduled", run.scheduled)?)?,
         started: time::maybe_from_wire("started", run.started)?,
         finished: time::maybe_from_wire("finished", run.finished)?,
-        result: match known("result", run.result)? {
-            v1::RunResult::Unspecified => return Err(unsaid("result")),
-            v1::RunResult::Running => RunResult::Running,
-            v1::RunResult::Succeeded => RunResult::Succeeded,
-            v1::RunResult::Failed => RunResult::Failed,
-        },
+        result: result_from_wire(run.result)?,
         exit_code: run.exit_code,
         reason: cut(run.reason, REASON_MAX_BYTES),
         message: cut(run.message, MAX_MESSAGE_BYTES),
+    })
+}
+
+pub(super) fn result_to_wire(result: RunResult) -> v1::RunResult {
+    match result {
+        RunResult::Running => v1::RunResult::Running,
+        RunResult::Succeeded => v1::RunResult::Succeeded,
+        RunResult::Failed => v1::RunResult::Failed,
+        RunResult::Missed => v1::RunResult::Missed,
+        RunResult::Skipped => v1::RunResult::Skipped,
+        RunResult::Stuck => v1::RunResult::Stuck,
+        RunResult::Unknown => v1::RunResult::Unknown,
+    }
+}
+
+pub(super) fn result_from_wire(result: i32) -> Result<RunResult, ConvertError> {
+    Ok(match known("result", result)? {
+        v1::RunResult::Unspecified => return Err(unsaid("result")),
+        v1::RunResult::Running => RunResult::Running,
+        v1::RunResult::Succeeded => RunResult::Succeeded,
+        v1::RunResult::Failed => RunResult::Failed,
+        v1::RunResult::Missed => RunResult::Missed,
+        v1::RunResult::Skipped => RunResult::Skipped,
+        v1::RunResult::Stuck => RunResult::Stuck,
+        v1::RunResult::Unknown => RunResult::Unknown,
     })
 }
 

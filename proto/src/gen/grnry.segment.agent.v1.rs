@@ -912,6 +912,14 @@ pub enum RunResult {
     Succeeded = 2,
     /// The Job failed.
     Failed = 3,
+    /// It was due, and nobody started it.
+    Missed = 4,
+    /// It was due, and was left out for a reason that somebody chose.
+    Skipped = 5,
+    /// A Job is active, and its Pod can't start.
+    Stuck = 6,
+    /// It may have run: nobody was watching, or its Job went before it ended.
+    Unknown = 7,
 }
 impl RunResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -924,6 +932,10 @@ impl RunResult {
             Self::Running => "RUN_RESULT_RUNNING",
             Self::Succeeded => "RUN_RESULT_SUCCEEDED",
             Self::Failed => "RUN_RESULT_FAILED",
+            Self::Missed => "RUN_RESULT_MISSED",
+            Self::Skipped => "RUN_RESULT_SKIPPED",
+            Self::Stuck => "RUN_RESULT_STUCK",
+            Self::Unknown => "RUN_RESULT_UNKNOWN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -933,6 +945,10 @@ impl RunResult {
             "RUN_RESULT_RUNNING" => Some(Self::Running),
             "RUN_RESULT_SUCCEEDED" => Some(Self::Succeeded),
             "RUN_RESULT_FAILED" => Some(Self::Failed),
+            "RUN_RESULT_MISSED" => Some(Self::Missed),
+            "RUN_RESULT_SKIPPED" => Some(Self::Skipped),
+            "RUN_RESULT_STUCK" => Some(Self::Stuck),
+            "RUN_RESULT_UNKNOWN" => Some(Self::Unknown),
             _ => None,
         }
     }
@@ -1088,11 +1104,106 @@ impl RunPhase {
         }
     }
 }
+/// Runs that are new in the agent's ledger, or other than they were told. The hub takes each by its key: told twice, it
+/// is one.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunBatch {
+    /// The hub was told everything up to this number; its next Welcome says it. Numbers rise with each change of a run, and
+    /// are not dense.
+    #[prost(uint64, tag = "1")]
+    pub upto: u64,
+    /// How many runs this cluster has dropped from its ledger in all.
+    #[prost(uint64, tag = "2")]
+    pub dropped: u64,
+    /// At most 128, so that a batch stays under the hub's 256 KiB.
+    #[prost(message, repeated, tag = "3")]
+    pub runs: ::prost::alloc::vec::Vec<LedgerRun>,
+}
+/// One run. Its key is the Segment with the time that it was due, or with the id of a run that was ordered.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LedgerRun {
+    /// Which Segment, 16 bytes.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub key: ::prost::bytes::Bytes,
+    /// Id of a run without a schedule, 8 bytes; empty for one of the schedule.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub id: ::prost::bytes::Bytes,
+    /// Why it is.
+    #[prost(enumeration = "RunKind", tag = "3")]
+    pub kind: i32,
+    /// Name of its Job; empty where there was none.
+    #[prost(string, tag = "4")]
+    pub job: ::prost::alloc::string::String,
+    /// Revision that ran, 8 bytes; empty where it is not known.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub revision: ::prost::bytes::Bytes,
+    /// When it was due; without a schedule, when its Job was made.
+    #[prost(message, optional, tag = "6")]
+    pub scheduled: ::core::option::Option<::prost_types::Timestamp>,
+    /// When its Job started.
+    #[prost(message, optional, tag = "7")]
+    pub started: ::core::option::Option<::prost_types::Timestamp>,
+    /// When its Job ended.
+    #[prost(message, optional, tag = "8")]
+    pub finished: ::core::option::Option<::prost_types::Timestamp>,
+    /// What it came to.
+    #[prost(enumeration = "RunResult", tag = "9")]
+    pub result: i32,
+    /// Exit code of the container, where a Pod told it.
+    #[prost(int32, optional, tag = "10")]
+    pub exit_code: ::core::option::Option<i32>,
+    /// The cause in one word; empty when all is well.
+    #[prost(string, tag = "11")]
+    pub reason: ::prost::alloc::string::String,
+    /// The cause in words, at most 1 KiB.
+    #[prost(string, tag = "12")]
+    pub message: ::prost::alloc::string::String,
+    /// Pods and containers that were started for it.
+    #[prost(uint32, tag = "13")]
+    pub attempts: u32,
+}
+/// Why a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RunKind {
+    /// Not said: that run is left out.
+    Unspecified = 0,
+    /// The schedule said so.
+    Scheduled = 1,
+    /// A rollout wanted to see the revision run.
+    Proof = 2,
+    /// Somebody asked for it.
+    Manual = 3,
+}
+impl RunKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RUN_KIND_UNSPECIFIED",
+            Self::Scheduled => "RUN_KIND_SCHEDULED",
+            Self::Proof => "RUN_KIND_PROOF",
+            Self::Manual => "RUN_KIND_MANUAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RUN_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "RUN_KIND_SCHEDULED" => Some(Self::Scheduled),
+            "RUN_KIND_PROOF" => Some(Self::Proof),
+            "RUN_KIND_MANUAL" => Some(Self::Manual),
+            _ => None,
+        }
+    }
+}
 /// A frame of the agent.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SyncRequest {
     /// The frame. A frame that the hub does not know is ignored: the protocol version in Hello tells what it knows.
-    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 9, 10")]
+    #[prost(oneof = "sync_request::Frame", tags = "1, 2, 3, 4, 5, 6, 7, 9, 10, 8")]
     pub frame: ::core::option::Option<sync_request::Frame>,
 }
 /// Nested message and enum types in `SyncRequest`.
@@ -1127,6 +1238,9 @@ pub mod sync_request {
         /// Logs that were asked for.
         #[prost(message, tag = "10")]
         LogChunk(super::LogChunk),
+        /// Runs of the ledger that changed.
+        #[prost(message, tag = "8")]
+        Runs(super::RunBatch),
     }
 }
 /// A frame of the hub.
@@ -1235,6 +1349,9 @@ pub struct Hello {
     /// Digest of the spoke's own policy, 16 bytes. Empty: no policy can be told.
     #[prost(bytes = "bytes", tag = "12")]
     pub policy: ::prost::bytes::Bytes,
+    /// Number of the newest change in the ledger of runs; 0 where it is empty, or there is none.
+    #[prost(uint64, tag = "13")]
+    pub runs: u64,
 }
 /// A part of the inventory, in the order of keys.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1367,6 +1484,10 @@ pub struct Welcome {
     /// All reports are wanted.
     #[prost(bool, tag = "6")]
     pub want_reports: bool,
+    /// Runs are wanted that changed after this number; 0: the newest 8 of each Segment. Only to an agent with the
+    /// capability "runs"; absent: this hub keeps no runs.
+    #[prost(uint64, optional, tag = "7")]
+    pub runs_after: ::core::option::Option<u64>,
 }
 /// A frame of orders.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -39,12 +39,24 @@ pub struct Run {
     /// Exit code of the container, where one is known.
     #[prost(int32, optional, tag = "6")]
     pub exit_code: ::core::option::Option<i32>,
-    /// One word: BackoffLimitExceeded, ImagePullBackOff.
+    /// One word: BackoffLimitExceeded, ImagePullBackOff, Forbid, NotCreated.
     #[prost(string, tag = "7")]
     pub reason: ::prost::alloc::string::String,
     /// The cluster's own words.
     #[prost(string, tag = "8")]
     pub message: ::prost::alloc::string::String,
+    /// Why it is.
+    #[prost(enumeration = "RunKind", tag = "9")]
+    pub kind: i32,
+    /// Revision that ran, 16 hexadecimal digits; empty where it is not known.
+    #[prost(string, tag = "10")]
+    pub revision: ::prost::alloc::string::String,
+    /// Pods and containers that were started for it.
+    #[prost(uint32, optional, tag = "11")]
+    pub attempts: ::core::option::Option<u32>,
+    /// Seconds that it started after it was due, where these are more than 60.
+    #[prost(int64, optional, tag = "12")]
+    pub late_seconds: ::core::option::Option<i64>,
 }
 /// Who answered, and when.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -137,6 +149,43 @@ impl EventType {
         }
     }
 }
+/// Why a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RunKind {
+    /// Not known.
+    Unspecified = 0,
+    /// The schedule said so.
+    Scheduled = 1,
+    /// A rollout wanted to see the revision run.
+    Proof = 2,
+    /// Somebody asked for it.
+    Manual = 3,
+}
+impl RunKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RUN_KIND_UNSPECIFIED",
+            Self::Scheduled => "RUN_KIND_SCHEDULED",
+            Self::Proof => "RUN_KIND_PROOF",
+            Self::Manual => "RUN_KIND_MANUAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RUN_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "RUN_KIND_SCHEDULED" => Some(Self::Scheduled),
+            "RUN_KIND_PROOF" => Some(Self::Proof),
+            "RUN_KIND_MANUAL" => Some(Self::Manual),
+            _ => None,
+        }
+    }
+}
 /// How a run ended, or that it has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -149,6 +198,14 @@ pub enum RunResult {
     Succeeded = 2,
     /// The Job failed.
     Failed = 3,
+    /// It was due, and nobody started it.
+    Missed = 4,
+    /// It was due, and was left out for a reason that somebody chose: a hold, Forbid, a proof run.
+    Skipped = 5,
+    /// A Job is active, and its Pod can't start, for longer than the limit.
+    Stuck = 6,
+    /// It may have run: nobody was watching, or its Job went before it ended.
+    Unknown = 7,
 }
 impl RunResult {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -161,6 +218,10 @@ impl RunResult {
             Self::Running => "RUN_RESULT_RUNNING",
             Self::Succeeded => "RUN_RESULT_SUCCEEDED",
             Self::Failed => "RUN_RESULT_FAILED",
+            Self::Missed => "RUN_RESULT_MISSED",
+            Self::Skipped => "RUN_RESULT_SKIPPED",
+            Self::Stuck => "RUN_RESULT_STUCK",
+            Self::Unknown => "RUN_RESULT_UNKNOWN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -170,6 +231,10 @@ impl RunResult {
             "RUN_RESULT_RUNNING" => Some(Self::Running),
             "RUN_RESULT_SUCCEEDED" => Some(Self::Succeeded),
             "RUN_RESULT_FAILED" => Some(Self::Failed),
+            "RUN_RESULT_MISSED" => Some(Self::Missed),
+            "RUN_RESULT_SKIPPED" => Some(Self::Skipped),
+            "RUN_RESULT_STUCK" => Some(Self::Stuck),
+            "RUN_RESULT_UNKNOWN" => Some(Self::Unknown),
             _ => None,
         }
     }
@@ -5312,6 +5377,153 @@ impl OrderedRunState {
         }
     }
 }
+/// A run, and where it was.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunRecord {
+    /// namespace/name of the Segment.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Name of the Cluster.
+    #[prost(string, tag = "2")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Id of a run without a schedule, 16 hexadecimal digits; empty for one of the schedule, which its time tells.
+    #[prost(string, tag = "3")]
+    pub id: ::prost::alloc::string::String,
+    /// The run.
+    #[prost(message, optional, tag = "4")]
+    pub run: ::core::option::Option<Run>,
+    /// Its cause without what differs from place to place; empty where it succeeded.
+    #[prost(string, tag = "5")]
+    pub cause: ::prost::alloc::string::String,
+}
+/// Runs that have something in common.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunGroup {
+    /// What: a cause, a cluster, or namespace/name of a Segment.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How many Segments are among them.
+    #[prost(uint32, optional, tag = "2")]
+    pub segments: ::core::option::Option<u32>,
+    /// How many clusters are among them.
+    #[prost(uint32, optional, tag = "3")]
+    pub clusters: ::core::option::Option<u32>,
+    /// How many runs.
+    #[prost(uint32, optional, tag = "4")]
+    pub runs: ::core::option::Option<u32>,
+    /// When the first of them was due.
+    #[prost(message, optional, tag = "5")]
+    pub first: ::core::option::Option<::prost_types::Timestamp>,
+    /// When the newest of them was due.
+    #[prost(message, optional, tag = "6")]
+    pub last: ::core::option::Option<::prost_types::Timestamp>,
+    /// Revision of the first of them, 16 hexadecimal digits; empty where it is not known.
+    #[prost(string, tag = "7")]
+    pub since_revision: ::prost::alloc::string::String,
+    /// The newest of them.
+    #[prost(message, optional, tag = "8")]
+    pub example: ::core::option::Option<RunRecord>,
+}
+/// Which runs.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRunsRequest {
+    /// Only of this Segment: namespace/name.
+    #[prost(string, tag = "1")]
+    pub segment: ::prost::alloc::string::String,
+    /// Only of Segments in this namespace; empty: all that the caller may see.
+    #[prost(string, tag = "2")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Labels of Segments, as kubectl's -l takes them.
+    #[prost(string, tag = "3")]
+    pub segment_selector: ::prost::alloc::string::String,
+    /// Only on this Cluster.
+    #[prost(string, tag = "4")]
+    pub cluster: ::prost::alloc::string::String,
+    /// Labels of Clusters.
+    #[prost(string, tag = "5")]
+    pub cluster_selector: ::prost::alloc::string::String,
+    /// Only runs that came to one of these; empty: all.
+    #[prost(enumeration = "RunResult", repeated, tag = "6")]
+    pub results: ::prost::alloc::vec::Vec<i32>,
+    /// Only runs that failed or are stuck. Beside missed: both.
+    #[prost(bool, tag = "7")]
+    pub failed: bool,
+    /// Only runs that were missed or skipped. Beside failed: both.
+    #[prost(bool, tag = "8")]
+    pub missed: bool,
+    /// Only runs that were due at this time or later.
+    #[prost(message, optional, tag = "9")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// What they have in common, instead of each.
+    #[prost(enumeration = "RunGrouping", tag = "10")]
+    pub group_by: i32,
+    /// At most this many; 0: 500; more than 1000 is taken as 1000. Pages end earlier where messages are long.
+    #[prost(int32, tag = "11")]
+    pub page_size: i32,
+    /// next_page_token of the page before, with the same filter. Groups have one page.
+    #[prost(string, tag = "12")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of runs, the newest first.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRunsResponse {
+    /// The runs; empty with group_by.
+    #[prost(message, repeated, tag = "1")]
+    pub runs: ::prost::alloc::vec::Vec<RunRecord>,
+    /// The groups, most runs first; at most 1000.
+    #[prost(message, repeated, tag = "2")]
+    pub groups: ::prost::alloc::vec::Vec<RunGroup>,
+    /// Asks for the next page; empty: this was the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How many runs match in all, of those that the caller may see.
+    #[prost(int32, optional, tag = "4")]
+    pub total_size: ::core::option::Option<i32>,
+    /// Runs that are in none of the groups, as there are too many of these.
+    #[prost(uint32, optional, tag = "5")]
+    pub left_over: ::core::option::Option<u32>,
+    /// Who answered, and when.
+    #[prost(message, optional, tag = "6")]
+    pub source: ::core::option::Option<Source>,
+}
+/// By what runs are grouped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RunGrouping {
+    /// Not: runs are listed.
+    Unspecified = 0,
+    /// By what went wrong, in words from which numbers, quoted names, hashes and times are left out. Runs that are well are
+    /// left out.
+    Cause = 1,
+    /// By cluster.
+    Cluster = 2,
+    /// By Segment.
+    Segment = 3,
+}
+impl RunGrouping {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RUN_GROUPING_UNSPECIFIED",
+            Self::Cause => "RUN_GROUPING_CAUSE",
+            Self::Cluster => "RUN_GROUPING_CLUSTER",
+            Self::Segment => "RUN_GROUPING_SEGMENT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RUN_GROUPING_UNSPECIFIED" => Some(Self::Unspecified),
+            "RUN_GROUPING_CAUSE" => Some(Self::Cause),
+            "RUN_GROUPING_CLUSTER" => Some(Self::Cluster),
+            "RUN_GROUPING_SEGMENT" => Some(Self::Segment),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod run_service_client {
     #![allow(
@@ -5323,7 +5535,10 @@ pub mod run_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Runs of Segments.
+    /// Runs, by the ledgers of the clusters: also those whose Jobs are gone, and those that never began.
+    ///
+    /// Who may `kubectl get segments` in a namespace may see the runs of its Segments; everything else is left out. The hub
+    /// knows the newest 8 runs of each Segment on each cluster; each cluster keeps the newest 40 in its own ledger.
     #[derive(Debug, Clone)]
     pub struct RunServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -5393,6 +5608,31 @@ pub mod run_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
+        /// Runs that match, the newest first; or, with group_by, what they have in common.
+        pub async fn list_runs(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRunsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRunsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/grnry.segment.v1.RunService/ListRuns",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("grnry.segment.v1.RunService", "ListRuns"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Runs a Segment once on each of some clusters, now: one message for each change, then the summary. It goes on when the
         /// caller leaves; the same request_id attaches to it again and starts nothing. Needs `create` on `segments/run`.
         pub async fn run(
@@ -5460,6 +5700,14 @@ pub mod run_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with RunServiceServer.
     #[async_trait]
     pub trait RunService: std::marker::Send + std::marker::Sync + 'static {
+        /// Runs that match, the newest first; or, with group_by, what they have in common.
+        async fn list_runs(
+            &self,
+            request: tonic::Request<super::ListRunsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRunsResponse>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the Run method.
         type RunStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::RunResponse, tonic::Status>,
@@ -5485,7 +5733,10 @@ pub mod run_service_server {
             request: tonic::Request<super::LogsRequest>,
         ) -> std::result::Result<tonic::Response<Self::LogsStream>, tonic::Status>;
     }
-    /// Runs of Segments.
+    /// Runs, by the ledgers of the clusters: also those whose Jobs are gone, and those that never began.
+    ///
+    /// Who may `kubectl get segments` in a namespace may see the runs of its Segments; everything else is left out. The hub
+    /// knows the newest 8 runs of each Segment on each cluster; each cluster keeps the newest 40 in its own ledger.
     #[derive(Debug)]
     pub struct RunServiceServer<T> {
         inner: Arc<T>,
@@ -5562,6 +5813,51 @@ pub mod run_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
+                "/grnry.segment.v1.RunService/ListRuns" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRunsSvc<T: RunService>(pub Arc<T>);
+                    impl<
+                        T: RunService,
+                    > tonic::server::UnaryService<super::ListRunsRequest>
+                    for ListRunsSvc<T> {
+                        type Response = super::ListRunsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRunsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RunService>::list_runs(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRunsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/grnry.segment.v1.RunService/Run" => {
                     #[allow(non_camel_case_types)]
                     struct RunSvc<T: RunService>(pub Arc<T>);

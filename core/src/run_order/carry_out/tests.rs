@@ -187,6 +187,8 @@ fn a_job_that_may_have_been_made_is_made_by_no_other_process() {
 #[test]
 fn a_pod_that_cannot_start_is_told_while_the_job_runs() {
     let pod = PodSeen {
+        restarts: 0,
+        waits: true,
         uid: Uid([4; 16]),
         job: Uid([9; 16]),
         created: at(1001),

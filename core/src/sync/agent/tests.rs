@@ -34,6 +34,7 @@ fn greeted(sync: &mut AgentSync) {
         cluster_uid: Uid([2; 16]),
         process: InstanceId([3; 16]),
         reports: RootDigest([0; 16]),
+        runs: 0,
         agent_version: String::new(),
         kubernetes_version: String::new(),
     });
@@ -47,6 +48,7 @@ fn welcome(hub: HubId) -> HubFrame {
         watermark: Watermark::default(),
         want_inventory: false,
         want_reports: false,
+        runs_after: None,
     })
 }
 

@@ -26,6 +26,7 @@ fn about() -> About {
         cluster_uid: Uid([2; 16]),
         process: InstanceId([3; 16]),
         reports: RootDigest([0; 16]),
+        runs: 0,
         agent_version: String::new(),
         kubernetes_version: String::new(),
     }

@@ -256,6 +256,13 @@ pub const TABLE: &[Row] = &[
         Scope::Namespaces,
         None,
     ),
+    // Runs of Segments that the caller may see; causes and clusters among them are counted of these alone.
+    shows(
+        "grnry.segment.v1.RunService/ListRuns",
+        GET_SEGMENTS,
+        Scope::Namespaces,
+        None,
+    ),
     Row {
         scope: Scope::Segment,
         ..changes("grnry.segment.v1.RunService/Run", RUN, None)

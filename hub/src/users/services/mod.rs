@@ -20,6 +20,7 @@ mod rollout;
 mod rollout_service;
 mod run_now;
 mod run_service;
+mod runs;
 mod segment_service;
 mod segments;
 mod tokens;

@@ -10,7 +10,7 @@ use crate::users::filter;
 use crate::users::runs::order::{Ask, Released, Unordered, released, rendered};
 use crate::users::runs::{self, Campaigns, Refused, Running, Wish};
 use crate::users::state::Services;
-use crate::users::view::run as view;
+use crate::users::view::ordered_run as view;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use jiff::{SignedDuration, Timestamp};

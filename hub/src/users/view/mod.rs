@@ -6,6 +6,7 @@
 
 pub mod assignment;
 pub mod cluster;
+pub mod ordered_run;
 pub mod plan;
 pub mod rollout;
 pub mod run;
@@ -51,11 +52,7 @@ fn conditions(fresh: &[meta::Condition], stored: &[meta::Condition]) -> Vec<v1::
 
 /// A run.
 fn run(run: &report::Run) -> v1::Run {
-    let result = match run.result {
-        report::RunResult::Running => v1::RunResult::Running,
-        report::RunResult::Succeeded => v1::RunResult::Succeeded,
-        report::RunResult::Failed => v1::RunResult::Failed,
-    };
+    let result = result(run.result);
     v1::Run {
         job: run.job.clone(),
         scheduled: Some(to_wire(run.scheduled)),
@@ -65,6 +62,20 @@ fn run(run: &report::Run) -> v1::Run {
         exit_code: run.exit_code,
         reason: run.reason.clone(),
         message: run.message.clone(),
+        ..v1::Run::default()
+    }
+}
+
+/// How a run ended.
+fn result(result: report::RunResult) -> v1::RunResult {
+    match result {
+        report::RunResult::Running => v1::RunResult::Running,
+        report::RunResult::Succeeded => v1::RunResult::Succeeded,
+        report::RunResult::Failed => v1::RunResult::Failed,
+        report::RunResult::Missed => v1::RunResult::Missed,
+        report::RunResult::Skipped => v1::RunResult::Skipped,
+        report::RunResult::Stuck => v1::RunResult::Stuck,
+        report::RunResult::Unknown => v1::RunResult::Unknown,
     }
 }
 

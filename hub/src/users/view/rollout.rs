@@ -6,6 +6,7 @@
 use super::count;
 use jiff::Timestamp;
 use segment_core::aggregate::{Verdict, aggregate, judge};
+use segment_core::apply::HELD_BY_HUB;
 use segment_core::ids::{ClusterName, Revision, SegmentKey};
 use segment_core::index::{FleetIndex, Member, SegmentState};
 use segment_core::report::State;
@@ -145,11 +146,15 @@ fn not_confirmed(
         .report
         .as_ref()
         .is_some_and(|report| report.state == State::Held);
+    let by_us = member
+        .report
+        .as_ref()
+        .is_some_and(|report| report.reason == HELD_BY_HUB);
     // Where nothing is there, nothing runs; and where on-call holds it, it is held whatever the hub says.
     let confirmed = match (member.held, held) {
         (None, _) => cluster.inventory_known,
         (Some(_), true) => taken && says_held,
-        (Some(_), false) => taken,
+        (Some(_), false) => taken && !(says_held && by_us),
     };
     if confirmed {
         return None;

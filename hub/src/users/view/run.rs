@@ -1,109 +1,62 @@
-//! Ordered runs as users see them.
+//! A run of the ledger.
 
-use crate::users::runs::Running;
-use segment_core::ids::ClusterName;
-use segment_core::run_order::RunPhase;
-use segment_core::run_order::campaign::{Campaign, Counts, Turn};
+use super::result;
+use segment_core::ids::{ClusterName, SegmentKey, cronjob_name};
+use segment_core::report::RunResult;
+use segment_core::runs::{KeptRun, LedgerRun, RunKey, RunKind, fingerprint};
 use segment_proto::convert::time::to_wire;
-use segment_proto::v1::run_response::Part;
-use segment_proto::v1::{
-    OrderedRun, OrderedRunState, RunChange, RunCounts, RunResponse, RunStarted, RunSummary,
-};
+use segment_proto::v1;
 
-/// Runs in one summary: with messages of 1 KiB they stay under the limit of a message.
-const LISTED: usize = 1_000;
-
-fn part(part: Part) -> RunResponse {
-    RunResponse { part: Some(part) }
-}
-
-fn number(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
-}
-
-/// What was asked for.
-pub fn started(running: &Running, campaign: &Campaign, attached: bool) -> RunResponse {
-    part(Part::Started(RunStarted {
-        request_id: running.wish.request_id.clone(),
-        segment: running.wish.key.to_string(),
-        clusters: Some(number(campaign.turns().len())),
-        attached: Some(attached),
-    }))
-}
-
-/// One cluster's run is another now.
-pub fn change(
-    running: &Running,
-    campaign: &Campaign,
-    name: &ClusterName,
-    turn: &Turn,
-) -> RunResponse {
-    part(Part::Change(RunChange {
-        run: Some(run(running, name, turn)),
-        counts: Some(counts(&campaign.counts())),
-    }))
-}
-
-/// What came of it, worst first.
-pub fn summary(running: &Running, campaign: &Campaign) -> RunResponse {
-    let mut turns: Vec<_> = campaign.turns().iter().collect();
-    turns.sort_by_key(|(name, turn)| (weight(turn.phase), *name));
-    let listed = turns
-        .iter()
-        .take(LISTED)
-        .map(|(name, turn)| run(running, name, turn));
-    part(Part::Summary(RunSummary {
-        request_id: running.wish.request_id.clone(),
-        counts: Some(counts(&campaign.counts())),
-        runs: listed.collect(),
-        not_listed: Some(number(turns.len().saturating_sub(LISTED))),
-    }))
-}
-
-fn weight(phase: Option<RunPhase>) -> u8 {
-    match phase {
-        Some(RunPhase::Failed) => 0,
-        Some(RunPhase::Refused) => 1,
-        Some(RunPhase::Expired) => 2,
-        None => 3,
-        Some(RunPhase::Waiting) => 4,
-        Some(RunPhase::Running) => 5,
-        Some(RunPhase::Succeeded) => 6,
+/// A run, and where it was.
+pub fn record(key: &SegmentKey, cluster: &ClusterName, kept: &KeptRun) -> v1::RunRecord {
+    let run = kept.run(&cronjob_name(&key.name));
+    v1::RunRecord {
+        segment: key.to_string(),
+        cluster: cluster.to_string(),
+        id: match run.key {
+            RunKey::Due(_) => String::new(),
+            RunKey::Id(id) => id.to_string(),
+        },
+        cause: if run.result == RunResult::Succeeded {
+            String::new()
+        } else {
+            cause(key, cluster, &run)
+        },
+        run: Some(shown(&run)),
     }
 }
 
-fn run(running: &Running, name: &ClusterName, turn: &Turn) -> OrderedRun {
-    OrderedRun {
-        id: turn.id.to_string(),
-        cluster: name.to_string(),
-        state: match turn.phase {
-            None => OrderedRunState::Pending,
-            Some(RunPhase::Waiting) => OrderedRunState::Waiting,
-            Some(RunPhase::Running) => OrderedRunState::Running,
-            Some(RunPhase::Succeeded) => OrderedRunState::Succeeded,
-            Some(RunPhase::Failed) => OrderedRunState::Failed,
-            Some(RunPhase::Refused) => OrderedRunState::Refused,
-            Some(RunPhase::Expired) => OrderedRunState::Expired,
-        }
-        .into(),
-        namespace: running.wish.namespace.to_string(),
-        job: turn.job.clone(),
-        reason: turn.reason.clone(),
-        message: turn.message.clone(),
-        exit_code: turn.exit_code,
-        started: turn.started.map(to_wire),
-        finished: turn.finished.map(to_wire),
-    }
+/// The cause of a run without what differs from place to place.
+pub fn cause(key: &SegmentKey, cluster: &ClusterName, run: &LedgerRun) -> String {
+    let cronjob = cronjob_name(&key.name);
+    let names = [cluster.as_str(), cronjob.as_str(), &run.job];
+    fingerprint::cause(run.result, run.exit_code, &run.reason, &run.message, &names)
 }
 
-fn counts(counts: &Counts) -> RunCounts {
-    RunCounts {
-        pending: Some(counts.pending),
-        waiting: Some(counts.waiting),
-        running: Some(counts.running),
-        succeeded: Some(counts.succeeded),
-        failed: Some(counts.failed),
-        refused: Some(counts.refused),
-        expired: Some(counts.expired),
+fn shown(run: &LedgerRun) -> v1::Run {
+    let kind = match run.kind {
+        RunKind::Scheduled => v1::RunKind::Scheduled,
+        RunKind::Proof => v1::RunKind::Proof,
+        RunKind::Manual => v1::RunKind::Manual,
+    };
+    v1::Run {
+        job: run.job.clone(),
+        scheduled: Some(to_wire(run.scheduled)),
+        started: run.started.map(to_wire),
+        finished: run.finished.map(to_wire),
+        result: result(run.result).into(),
+        exit_code: run.exit_code,
+        reason: run.reason.clone(),
+        message: run.message.clone(),
+        kind: kind.into(),
+        revision: run
+            .revision
+            .map(|revision| revision.to_string())
+            .unwrap_or_default(),
+        attempts: Some(run.attempts),
+        late_seconds: run
+            .lateness()
+            .filter(|_| run.is_late())
+            .map(|late| late.as_secs()),
     }
 }
