@@ -8,7 +8,7 @@ mod rpc;
 mod watch;
 
 pub(crate) use lists::{assignments, clusters, orphans, segments};
-pub(crate) use rpc::{Rpc, cluster_rpc, hub_rpc, plan_rpc, segment_rpc};
+pub(crate) use rpc::{Rpc, cluster_rpc, hub_rpc, plan_rpc, run_rpc, segment_rpc};
 pub(crate) use watch::{Change, watch};
 
 use crate::args::Globals;

@@ -17,6 +17,7 @@ mod names;
 mod orphans;
 mod plan;
 mod render;
+mod runs;
 mod status;
 mod token;
 mod version;
@@ -54,6 +55,7 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Forecast(forecast) => forecast::run(&Hub::find(&globals).await?, forecast).await,
         Command::Render(render) => render::run(&globals, render).await,
         Command::Explain(explain) => explain::run(&globals, explain).await,
+        Command::Runs(runs) => runs::run(&Hub::find(&globals).await?, runs).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
         Command::Orphans(orphans) => orphans::run(&Hub::find(&globals).await?, orphans).await,
         Command::Cluster { command } => cluster::run(&Hub::find(&globals).await?, command).await,

@@ -12,6 +12,7 @@ pub(crate) mod forecast;
 pub(crate) mod machine;
 pub(crate) mod plan;
 pub(crate) mod rows;
+pub(crate) mod runs;
 pub(crate) mod table;
 
 use crate::exit::{Exit, Failure};

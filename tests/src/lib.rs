@@ -25,6 +25,7 @@ pub mod paths;
 pub mod ports;
 pub mod processes;
 pub mod proxy;
+pub mod runs;
 pub mod segments;
 pub mod spoke;
 pub mod tools;

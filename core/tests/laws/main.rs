@@ -10,5 +10,6 @@ mod aggregate;
 mod delta;
 mod index;
 mod rollout;
+mod runs;
 mod sync;
 mod world;

@@ -142,6 +142,13 @@ service! {
     }
 }
 
+service! {
+    /// Methods of `RunService`.
+    run_rpc = "grnry.segment.v1.RunService" {
+        list ListRuns ListRunsRequest ListRunsResponse;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +161,7 @@ mod tests {
             cluster_rpc::all(),
             hub_rpc::all(),
             plan_rpc::all(),
+            run_rpc::all(),
         ]
         .concat();
         for (service, name, request, answer) in &ours {
