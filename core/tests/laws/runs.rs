@@ -45,10 +45,7 @@ fn fleet(clusters: usize) -> (FleetIndex, Vec<ClusterName>) {
 
 fn told(index: &mut FleetIndex, name: &ClusterName, runs: Vec<LedgerRun>, upto: u64) {
     let key = key().hash();
-    let runs = runs
-        .into_iter()
-        .map(|run| ToldRun { key, run })
-        .collect();
+    let runs = runs.into_iter().map(|run| ToldRun { key, run }).collect();
     let batch = RunBatch {
         upto,
         dropped: 0,
@@ -78,7 +75,12 @@ fn condition(status: &SegmentStatus) -> (String, String, String) {
 fn ten_thousand_failing_clusters_with_long_words_make_a_small_status() {
     let (mut index, names) = fleet(10_000);
     // What JSON has to escape, at the length that a cluster may say.
-    for words in ["x".repeat(1024), "\"\\\n".repeat(341), "\u{1}".repeat(1024), "ä".repeat(512)] {
+    for words in [
+        "x".repeat(1024),
+        "\"\\\n".repeat(341),
+        "\u{1}".repeat(1024),
+        "ä".repeat(512),
+    ] {
         for (n, name) in names.iter().enumerate() {
             let mut run = run(60, RunResult::Failed, &words);
             run.job = format!("visits-{n}");
@@ -89,7 +91,9 @@ fn ten_thousand_failing_clusters_with_long_words_make_a_small_status() {
         assert_eq!(status.clusters.as_ref().unwrap().failing, 10_000);
         let (truth, _, message) = condition(&status);
         assert_eq!(truth, "False");
-        assert!(message.contains("10000 of 10000 clusters (10000 failed); cluster-00000: Job visits-0"));
+        assert!(
+            message.contains("10000 of 10000 clusters (10000 failed); cluster-00000: Job visits-0")
+        );
         let bytes = serde_json::to_string(&status).unwrap().len();
         assert!(bytes <= STATUS_MAX_BYTES, "{bytes} bytes");
     }
@@ -115,14 +119,33 @@ fn the_newest_run_that_was_good_or_bad_counts() {
         (vec![Running], "Unknown", "no run has ended yet"),
         (vec![Skipped, Unknown], "Unknown", "no run has ended yet"),
         (vec![Failed, Succeeded], "True", ""),
-        (vec![Failed, Succeeded, Skipped, Unknown, Running], "True", ""),
-        (vec![Succeeded, Failed], "False", "1 of 1 clusters (1 failed)"),
-        (vec![Succeeded, Failed, Running], "False", "1 of 1 clusters (1 failed)"),
-        (vec![Succeeded, Missed, Skipped], "False", "1 of 1 clusters (1 missed)"),
+        (
+            vec![Failed, Succeeded, Skipped, Unknown, Running],
+            "True",
+            "",
+        ),
+        (
+            vec![Succeeded, Failed],
+            "False",
+            "1 of 1 clusters (1 failed)",
+        ),
+        (
+            vec![Succeeded, Failed, Running],
+            "False",
+            "1 of 1 clusters (1 failed)",
+        ),
+        (
+            vec![Succeeded, Missed, Skipped],
+            "False",
+            "1 of 1 clusters (1 missed)",
+        ),
         (vec![Succeeded, Stuck], "False", "1 of 1 clusters (1 stuck)"),
     ] {
         let (mut index, names) = fleet(1);
-        let list = runs.iter().zip(1..).map(|(result, n)| run(60 * n, *result, "words"));
+        let list = runs
+            .iter()
+            .zip(1..)
+            .map(|(result, n)| run(60 * n, *result, "words"));
         told(&mut index, &names[0], list.collect(), 1);
         let status = segment_status(&index, &key(), None, at(2)).unwrap();
         let (found, _, message) = condition(&status);
