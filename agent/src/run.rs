@@ -254,13 +254,9 @@ fn work(work: Work, start: Start) {
         policy_ready,
         &tasks,
     );
-    let runs = runs::Calls {
-        client: client.clone(),
-        limit: config.call_deadline(),
-    };
     start_runs(
         &config,
-        runs,
+        client.clone(),
         &shared,
         lease.clone(),
         &events,
@@ -364,13 +360,17 @@ fn start_watches(
 /// Starts the tasks of ordered runs, with what the store knows of them, and of logs.
 fn start_runs(
     config: &Config,
-    calls: runs::Calls,
+    client: kube::Client,
     shared: &Arc<Shared>,
     lease: watch::Receiver<LeaseState>,
     events: &mpsc::Sender<Event>,
     tasks: &Tasks,
     stored: Vec<KnownRun>,
 ) {
+    let calls = runs::Calls {
+        client,
+        limit: config.call_deadline(),
+    };
     tasks.spawn(
         "logs",
         pass_logs(

@@ -302,8 +302,14 @@ fn time(timestamp: Timestamp) -> Time {
     Time(Timestamp::from_second(timestamp.as_second()).unwrap_or(timestamp))
 }
 
+/// At most so many bytes, and without control characters: JSON writes each of them as six.
 fn cut(message: &str) -> String {
-    report::cut(message, MAX_CONDITION_BYTES)
+    let unprintable = |c: char| c.is_control() && c != '\n';
+    let cut = report::cut(message, MAX_CONDITION_BYTES);
+    if cut.contains(unprintable) {
+        return cut.replace(unprintable, " ");
+    }
+    cut
 }
 
 /// The status that a Cluster should have; `None` where the one that stands says the same.

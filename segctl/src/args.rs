@@ -3,14 +3,15 @@
 //! In: what was typed. Out: values. Law: flags that kubectl has mean what they mean there. Not: what a command does.
 
 mod operate;
+mod run_now;
+mod runs;
 
 pub(crate) use operate::{
     ApproveArgs, HoldArgs, HoldUntilArgs, OperateArgs, RolloutCommand, RolloutHistoryArgs,
     RolloutStatusArgs, RolloutWatchArgs, UndoArgs,
 };
-mod run_now;
-
 pub(crate) use run_now::{LogsArgs, RunArgs};
+pub(crate) use runs::{GroupBy, RunsArgs};
 
 use crate::exit::EXIT_CODES;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -67,12 +68,23 @@ pub(crate) enum Command {
     ///
     /// With a name, the exit code is 1 while the Segment is not ready.
     Status(StatusArgs),
-    /// List segments, clusters or assignments as kubectl does
+    /// List segments, clusters, assignments or runs as kubectl does
     Get(GetArgs),
     /// Everything that is known of a segment or a cluster
     Describe(DescribeArgs),
     /// Why a Segment is, or is not, on a cluster: one reason
     Why(WhyArgs),
+    /// What every run came to: also those whose Jobs are gone, and those that never began
+    ///
+    /// Succeeded, Failed, Running; Stuck: its Pod can't start; Missed: it was due, and nobody started it; Skipped: left out
+    /// for a reason that somebody chose (a hold, concurrencyPolicy Forbid, an ordered run); Unknown: nobody was watching.
+    /// The hub knows the newest 8 of each Segment on each cluster, the newest first. The exit code is 0 whatever is found.
+    ///
+    ///   segctl runs --failed --since 24h --group-by cause     what went wrong last night, worst first
+    ///   segctl runs visits -n granary --missed                which runs did not begin, and why
+    ///   segctl runs --clusters env=prod --failed -w           goes on showing
+    #[command(verbatim_doc_comment)]
+    Runs(RunsArgs),
     /// What is wrong with Segments in files: schema, grammar, schedules, SQL; needs no hub
     ///
     /// Exit code 1 with errors, 2 where a file can't be read.
@@ -270,12 +282,15 @@ pub(crate) enum Kind {
     /// Segments by clusters
     #[value(aliases = ["assignment", "asg"])]
     Assignments,
+    /// Runs; segctl runs knows more flags
+    #[value(alias = "run")]
+    Runs,
 }
 
 /// `get`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct GetArgs {
-    /// segments (seg), clusters (segcl) or assignments (asg)
+    /// segments (seg), clusters (segcl), assignments (asg) or runs
     #[arg(value_enum)]
     pub(crate) kind: Kind,
     /// Only these; an assignment is named namespace/segment@cluster

@@ -21,6 +21,7 @@ mod plan;
 mod render;
 mod rollout;
 mod run_now;
+mod runs;
 mod status;
 mod token;
 mod version;
@@ -61,6 +62,7 @@ pub(crate) async fn run(args: Args, typed_as: &str) -> Result<Exit, Failure> {
         Command::Rollout { command } => rollout::run(&Hub::find(&globals).await?, command).await,
         Command::Hold(hold) => hold::hold(&Hub::find(&globals).await?, hold).await,
         Command::Release(release) => hold::release(&Hub::find(&globals).await?, release).await,
+        Command::Runs(runs) => runs::run(&Hub::find(&globals).await?, runs).await,
         Command::Why(why) => why::run(&Hub::find(&globals).await?, why).await,
         Command::Logs(logs) => logs::run(&Hub::find(&globals).await?, logs).await,
         Command::Run(args) => run_now::run(&Hub::find(&globals).await?, args).await,

@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod findings;
 pub(crate) mod forecast;
 pub(crate) mod machine;
+pub(crate) mod ordered_runs;
 pub(crate) mod plan;
 pub(crate) mod rollout;
 pub(crate) mod rows;

@@ -225,3 +225,55 @@ async fn a_watch_goes_on_over_a_lost_connection_and_ends_with_the_right_to_it() 
         [name("demo-segment"), name("other"), name("demo-segment")].concat()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_are_listed_to_their_last_page_chosen_and_grouped() {
+    let hub = FakeHub::start().await;
+    let header =
+        "SEGMENT        CLUSTER   DUE       TOOK     RESULT                REVISION   MESSAGE\n";
+    let ran = segctl(&hub, "token", "runs -n granary").await;
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(
+        ran.out,
+        format!(
+            "{header}\
+             demo-segment   eu-21     60s ago   <none>   Missed (NotCreated)   7f3a91c    exceeded quota: small\n\
+             demo-segment   eu-21     2m ago    <none>   Failed (Error)        7f3a91c    no relation\n\
+             demo-segment   eu-21     3m ago    <none>   Succeeded             7f3a91c    <none>\n"
+        )
+    );
+    let ran = segctl(&hub, "token", "get runs -n granary -o name").await;
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 3), "{}", ran.err);
+    let ran = segctl(
+        &hub,
+        "token",
+        "runs demo-segment -n granary --missed --since 24h",
+    )
+    .await;
+    assert_eq!((ran.code, ran.out.lines().count()), (0, 2), "{}", ran.out);
+    let ran = segctl(&hub, "token", "runs -n granary --failed --group-by cause").await;
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (0, "… and 2 runs in groups that are not shown\n")
+    );
+    assert_eq!(
+        ran.out,
+        "CAUSE                                   SEGMENTS   CLUSTERS   RUNS   FIRST    LAST      SINCE REVISION   EXAMPLE\n\
+         exit 1: relation \"…\" does not exist   1          38         38     6m ago   60s ago   7f3a91c          granary/demo-segment@eu-21\n"
+    );
+    let ran = segctl(&hub, "token", "runs -n granary -o json").await;
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(json["runs"][0]["run"]["result"], "RUN_RESULT_MISSED");
+    assert_eq!(
+        (json["runs"].as_array().unwrap().len(), &json["totalSize"]),
+        (3, &3.into())
+    );
+    for (line, code) in [
+        ("runs nosuch -n granary", 4),
+        ("runs --group-by cause -w", 2),
+        ("runs --group-by else", 2),
+        ("get runs x", 2),
+    ] {
+        assert_eq!(segctl(&hub, "token", line).await.code, code, "{line}");
+    }
+}

@@ -26,6 +26,7 @@ pub mod ports;
 pub mod processes;
 pub mod proxy;
 pub mod rollouts;
+pub mod runs;
 pub mod segments;
 pub mod spoke;
 pub mod tools;

@@ -255,7 +255,8 @@ fn scheduled_run(
             let run = run.run(&cronjob_name(&key.name));
             let mut words = format!("run {} {}", run.job, run.result.as_str().to_lowercase());
             if let Some(code) = run.exit_code {
-                words.push_str(&format!(", exit {code}"));
+                words.push_str(", exit ");
+                words.push_str(&code.to_string());
             }
             for part in [&run.reason, &run.message] {
                 if !part.is_empty() {

@@ -10,6 +10,7 @@ mod aggregate;
 mod delta;
 mod index;
 mod rollout;
+mod runs;
 mod sync;
 mod waves;
 mod world;

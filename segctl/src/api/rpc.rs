@@ -160,6 +160,7 @@ service! {
     run_rpc = "grnry.segment.v1.RunService" {
         run Run RunRequest RunResponse;
         logs Logs LogsRequest LogsResponse;
+        list ListRuns ListRunsRequest ListRunsResponse;
     }
 }
 

@@ -1,8 +1,8 @@
 //! `get`: lists in kubectl's manner.
 
-use super::{names, status};
+use super::{names, runs, status};
 use crate::api::{self, Change, Hub, cluster_rpc, segment_rpc};
-use crate::args::{Format, GetArgs, Kind, Listing};
+use crate::args::{Format, GetArgs, Kind, Listing, RunsArgs};
 use crate::exit::{Exit, Failure};
 use crate::output::age::Clock;
 use crate::output::table::Table;
@@ -31,6 +31,21 @@ pub(super) async fn run(hub: &Hub, args: GetArgs) -> Result<Exit, Failure> {
         Kind::Clusters => clusters(hub, &args.selector, &args.names, args.listing).await,
         Kind::Assignments if args.watch => watch_assignments(hub, &args).await,
         Kind::Assignments => assignments(hub, &args).await,
+        Kind::Runs if !args.names.is_empty() => {
+            Err(Failure::usage("runs have no names").help("segctl runs SEGMENT lists its runs"))
+        }
+        Kind::Runs => {
+            let args = RunsArgs {
+                segment: args.segment,
+                selector: args.selector,
+                cluster: args.cluster,
+                clusters: args.clusters,
+                watch: args.watch,
+                listing: args.listing,
+                ..RunsArgs::default()
+            };
+            runs::run(hub, args).await
+        }
     }
 }
 
@@ -290,20 +305,20 @@ async fn watch_assignments(hub: &Hub, args: &GetArgs) -> Result<Exit, Failure> {
 }
 
 /// Prints changes as kubectl's `-w` does: a row each, one header.
-struct Printer {
+pub(super) struct Printer {
     listing: Listing,
     header: bool,
 }
 
 impl Printer {
-    fn new(listing: Listing) -> Self {
+    pub(super) fn new(listing: Listing) -> Self {
         Self {
             listing,
             header: !listing.no_headers,
         }
     }
 
-    fn change<T>(
+    pub(super) fn change<T>(
         &mut self,
         change: Change<T>,
         row: impl FnOnce(&T) -> Result<(Table, serde_json::Value), Failure>,

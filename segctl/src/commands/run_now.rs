@@ -8,7 +8,7 @@ use crate::api::{Hub, run_rpc};
 use crate::args::RunArgs;
 use crate::exit::{Exit, Failure};
 use crate::output::age::Clock;
-use crate::output::{self, runs as words};
+use crate::output::{self, ordered_runs as words};
 use segment_proto::v1::run_response::Part;
 use segment_proto::v1::{RunRequest, RunResponse, RunSummary};
 use std::io::IsTerminal as _;

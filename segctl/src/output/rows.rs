@@ -261,6 +261,10 @@ pub(crate) fn result(run: &Run) -> String {
         RunResult::Running => "Running",
         RunResult::Succeeded => "Succeeded",
         RunResult::Failed => "Failed",
+        RunResult::Missed => "Missed",
+        RunResult::Skipped => "Skipped",
+        RunResult::Stuck => "Stuck",
+        RunResult::Unknown => "Unknown",
     };
     match (run.exit_code, run.reason.as_str()) {
         (Some(code), _) if code != 0 => format!("{word} (exit {code})"),
@@ -312,7 +316,8 @@ pub(crate) fn labels(labels: &std::collections::HashMap<String, String>) -> Stri
     pairs.join(",")
 }
 
-fn message(text: &str) -> String {
+/// A message, on one line and cut.
+pub(crate) fn message(text: &str) -> String {
     let text = crate::text::one_line(text);
     if text.chars().count() <= MESSAGE_CHARS {
         return text;

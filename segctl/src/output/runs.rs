@@ -1,174 +1,224 @@
-//! Ordered runs in words.
+//! Runs and groups of runs as tables.
 
 use super::age::{Clock, human, read};
-use super::table::{Row, Table, column, wide};
-use segment_proto::v1::{
-    OrderedRun, OrderedRunState, RunChange, RunCounts, RunStarted, RunSummary,
-};
+use super::rows::{because, message, number, result, short, split};
+use super::table::{Column, Row, Table, column, wide};
+use crate::args::GroupBy;
+use segment_proto::v1::{Run, RunGroup, RunKind, RunRecord, RunResult};
 
-/// What was begun.
-pub(crate) fn started(started: &RunStarted) -> String {
-    let clusters = usize::try_from(started.clusters()).unwrap_or(usize::MAX);
-    let verb = if started.attached() {
-        "attached to the runs"
-    } else {
-        "runs"
-    };
-    format!(
-        "{} {verb} on {} (request {})",
-        started.segment,
-        crate::text::count(clusters, "cluster"),
-        started.request_id
-    )
-}
-
-fn state(run: &OrderedRun) -> &'static str {
-    match run.state() {
-        OrderedRunState::Unspecified => "",
-        OrderedRunState::Pending => "Pending",
-        OrderedRunState::Waiting => "Waiting",
-        OrderedRunState::Running => "Running",
-        OrderedRunState::Succeeded => "Succeeded",
-        OrderedRunState::Failed => "Failed",
-        OrderedRunState::Refused => "Refused",
-        OrderedRunState::Expired => "Expired",
+/// Runs, the newest first.
+pub(crate) fn runs(runs: &[RunRecord], clock: Clock, namespaces: bool) -> Table {
+    let mut columns: Vec<Column> = Vec::new();
+    if namespaces {
+        columns.push(column("NAMESPACE"));
     }
-}
-
-/// `exit 1: Error: words`, as far as there is anything.
-fn why(run: &OrderedRun) -> String {
-    let exit = run.exit_code.filter(|code| *code != 0);
-    [
-        exit.map(|code| format!("exit {code}")).unwrap_or_default(),
-        run.reason.clone(),
-        crate::text::one_line(&run.message),
-    ]
-    .into_iter()
-    .filter(|part| !part.is_empty())
-    .collect::<Vec<_>>()
-    .join(": ")
-}
-
-/// One line of progress.
-pub(crate) fn change(change: &RunChange) -> String {
-    let run = change.run.clone().unwrap_or_default();
-    let why = match why(&run) {
-        why if why.is_empty() => String::new(),
-        why => format!("  {why}"),
-    };
-    let counts = change.counts.unwrap_or_default();
-    let over = counts.succeeded() + counts.failed() + counts.refused() + counts.expired();
-    let all = over + counts.pending() + counts.waiting() + counts.running();
-    format!("{over}/{all}  {:<10} {}{why}", state(&run), run.cluster)
-}
-
-/// How many are how far.
-pub(crate) fn counts(counts: Option<&RunCounts>) -> String {
-    let counts = counts.copied().unwrap_or_default();
-    let parts = [
-        (counts.succeeded(), "succeeded"),
-        (counts.failed(), "failed"),
-        (counts.refused(), "refused"),
-        (counts.expired(), "expired"),
-        (counts.running(), "running"),
-        (counts.waiting(), "waiting"),
-        (counts.pending(), "pending"),
-    ];
-    parts
-        .iter()
-        .filter(|(count, word)| *count > 0 || *word == "succeeded")
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-/// Where to look at the first that failed.
-pub(crate) fn next(summary: &RunSummary) -> Option<String> {
-    let is_there = |run: &OrderedRun| {
-        !run.job.is_empty() && !matches!(run.reason.as_str(), "JobGone" | "Interrupted")
-    };
-    let failed = summary
-        .runs
-        .iter()
-        .find(|run| run.state() == OrderedRunState::Failed && is_there(run))?;
-    Some(format!(
-        "  next: kubectl --context {} -n {} logs job/{}   (it is kept for 10 minutes)",
-        failed.cluster, failed.namespace, failed.job
-    ))
-}
-
-/// The summary.
-pub(crate) fn table(summary: &RunSummary, clock: Clock) -> Table {
-    let columns = vec![
+    columns.extend([
+        column("SEGMENT"),
         column("CLUSTER"),
-        column("STATE"),
-        column("STARTED"),
+        column("DUE"),
+        wide("STARTED"),
         column("TOOK"),
-        column("WHY"),
-        wide("NAMESPACE"),
+        column("RESULT"),
+        column("REVISION"),
+        wide("KIND"),
+        wide("LATE"),
+        wide("ATTEMPTS"),
         wide("JOB"),
-        wide("RUN"),
-    ];
-    let rows = summary.runs.iter().map(|run| Row {
-        name: format!("cluster/{}", run.cluster),
-        cells: vec![
-            run.cluster.clone(),
-            state(run).to_owned(),
+        column("MESSAGE"),
+    ]);
+    let rows = runs.iter().map(|record| {
+        let (namespace, name) = split(&record.segment);
+        let run = record.run.clone().unwrap_or_default();
+        let mut cells = Vec::with_capacity(columns.len());
+        if namespaces {
+            cells.push(namespace.to_owned());
+        }
+        cells.extend([
+            name.to_owned(),
+            record.cluster.clone(),
+            clock.relative(run.scheduled.as_ref()),
             clock.relative(run.started.as_ref()),
-            took(run),
-            why(run),
-            run.namespace.clone(),
+            took(&run, clock),
+            result(&run),
+            short(&run.revision),
+            kind(&run).to_owned(),
+            run.late_seconds.map(human).unwrap_or_default(),
+            number(run.attempts),
             run.job.clone(),
-            run.id.clone(),
-        ],
+            message(&words(&run)),
+        ]);
+        Row {
+            name: format!("run/{}@{}/{}", record.segment, record.cluster, id(record)),
+            cells,
+        }
     });
     let rows = rows.collect();
     Table { columns, rows }
 }
 
-fn took(run: &OrderedRun) -> String {
-    match (read(run.started.as_ref()), read(run.finished.as_ref())) {
-        (Some(started), Some(finished)) => {
-            human(finished.as_second().saturating_sub(started.as_second()))
-        }
-        _ => String::new(),
+/// What tells a run from others of its Segment on its cluster: its Job, its id, or when it was due.
+pub(crate) fn id(record: &RunRecord) -> String {
+    let run = record.run.clone().unwrap_or_default();
+    if !run.job.is_empty() {
+        return run.job;
     }
+    if !record.id.is_empty() {
+        return record.id.clone();
+    }
+    read(run.scheduled.as_ref())
+        .map(super::age::seconds_of)
+        .unwrap_or_default()
+}
+
+fn words(run: &Run) -> String {
+    match run.result() {
+        RunResult::Succeeded => String::new(),
+        // The reason stands beside the result already, unless the exit code does.
+        _ if run.exit_code.is_some_and(|code| code != 0) => because(&run.reason, &run.message),
+        _ => run.message.clone(),
+    }
+}
+
+fn kind(run: &Run) -> &'static str {
+    match run.kind() {
+        RunKind::Unspecified => "",
+        RunKind::Scheduled => "Scheduled",
+        RunKind::Proof => "Proof",
+        RunKind::Manual => "Manual",
+    }
+}
+
+/// How long it took, or takes.
+fn took(run: &Run, clock: Clock) -> String {
+    let Some(started) = read(run.started.as_ref()) else {
+        return String::new();
+    };
+    let active = matches!(run.result(), RunResult::Running | RunResult::Stuck);
+    let end = read(run.finished.as_ref()).or(active.then_some(clock.now));
+    end.map(|end| human(end.as_second().saturating_sub(started.as_second())))
+        .unwrap_or_default()
+}
+
+/// Groups, most runs first.
+pub(crate) fn groups(groups: &[RunGroup], by: GroupBy, clock: Clock) -> Table {
+    let columns = vec![
+        column(match by {
+            GroupBy::Cause => "CAUSE",
+            GroupBy::Cluster => "CLUSTER",
+            GroupBy::Segment => "SEGMENT",
+        }),
+        column("SEGMENTS"),
+        column("CLUSTERS"),
+        column("RUNS"),
+        column("FIRST"),
+        column("LAST"),
+        column("SINCE REVISION"),
+        column("EXAMPLE"),
+        wide("MESSAGE"),
+    ];
+    let rows = groups.iter().map(|group| {
+        let example = group.example.clone().unwrap_or_default();
+        let run = example.run.clone().unwrap_or_default();
+        Row {
+            name: group.name.clone(),
+            cells: vec![
+                message(&group.name),
+                number(group.segments),
+                number(group.clusters),
+                number(group.runs),
+                clock.relative(group.first.as_ref()),
+                clock.relative(group.last.as_ref()),
+                short(&group.since_revision),
+                format!("{}@{}", example.segment, example.cluster),
+                message(&because(&run.reason, &run.message)),
+            ],
+        }
+    });
+    let rows = rows.collect();
+    Table { columns, rows }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::Times;
+    use segment_proto::Timestamp as Wire;
 
-    #[test]
-    fn a_line_of_progress_says_who_how_far_and_why() {
-        let line = change(&RunChange {
-            run: Some(OrderedRun {
-                cluster: "eu-1".into(),
-                state: OrderedRunState::Failed.into(),
-                reason: "BackoffLimitExceeded".into(),
-                message: "relation\nis missing".into(),
-                exit_code: Some(1),
-                ..OrderedRun::default()
+    fn clock() -> Clock {
+        Clock {
+            times: Times::Relative,
+            now: jiff::Timestamp::from_second(10_000).unwrap(),
+        }
+    }
+
+    fn at(seconds: i64) -> Wire {
+        Wire { seconds, nanos: 0 }
+    }
+
+    fn record(result: RunResult, exit_code: Option<i32>, reason: &str, message: &str) -> RunRecord {
+        let begun = !matches!(result, RunResult::Missed | RunResult::Skipped);
+        RunRecord {
+            segment: "granary/visits".into(),
+            cluster: "eu-1".into(),
+            run: Some(Run {
+                job: if begun {
+                    "visits-166".into()
+                } else {
+                    String::new()
+                },
+                scheduled: Some(at(9_960)),
+                started: begun.then(|| at(9_961)),
+                finished: (result == RunResult::Failed).then(|| at(9_970)),
+                result: result.into(),
+                exit_code,
+                reason: reason.into(),
+                message: message.into(),
+                kind: RunKind::Scheduled.into(),
+                revision: "7f3a91c0aabbccdd".into(),
+                attempts: Some(2),
+                ..Run::default()
             }),
-            counts: Some(RunCounts {
-                succeeded: Some(1),
-                failed: Some(1),
-                pending: Some(2),
-                ..RunCounts::default()
-            }),
-        });
-        assert!(line.starts_with("2/4  Failed     eu-1  exit 1: BackoffLimitExceeded: relation"));
-        assert!(!line.contains('\n'), "{line}");
+            ..RunRecord::default()
+        }
     }
 
     #[test]
-    fn counts_are_said_where_there_are_any() {
-        let all = RunCounts {
-            succeeded: Some(2),
-            expired: Some(1),
-            ..RunCounts::default()
-        };
-        assert_eq!(counts(Some(&all)), "2 succeeded, 1 expired");
-        assert_eq!(counts(None), "0 succeeded");
+    fn a_run_is_a_row_with_what_became_of_it() {
+        let table = runs(
+            &[
+                record(
+                    RunResult::Failed,
+                    Some(1),
+                    "BackoffLimitExceeded",
+                    "no relation",
+                ),
+                record(RunResult::Stuck, None, "ImagePullBackOff", "no such tag"),
+                record(
+                    RunResult::Skipped,
+                    None,
+                    "Forbid",
+                    "visits-165 has been running",
+                ),
+                record(RunResult::Succeeded, Some(0), "", ""),
+            ],
+            clock(),
+            false,
+        );
+        assert_eq!(
+            table.text(false, true),
+            "SEGMENT   CLUSTER   DUE       TOOK     RESULT                     REVISION   MESSAGE\n\
+             visits    eu-1      40s ago   9s       Failed (exit 1)            7f3a91c    BackoffLimitExceeded: no relation\n\
+             visits    eu-1      40s ago   39s      Stuck (ImagePullBackOff)   7f3a91c    no such tag\n\
+             visits    eu-1      40s ago   <none>   Skipped (Forbid)           7f3a91c    visits-165 has been running\n\
+             visits    eu-1      40s ago   <none>   Succeeded                  7f3a91c    <none>\n"
+        );
+        let names = table.names();
+        assert_eq!(
+            names.lines().collect::<Vec<_>>()[1..3],
+            [
+                "run/granary/visits@eu-1/visits-166",
+                "run/granary/visits@eu-1/1970-01-01T02:46:00Z"
+            ]
+        );
     }
 }

@@ -7,6 +7,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use segment_proto::v1;
 use segment_proto::v1::cluster_service_server::{ClusterService, ClusterServiceServer};
 use segment_proto::v1::hub_service_server::{HubService, HubServiceServer};
+use segment_proto::v1::run_service_server::{RunService, RunServiceServer};
 use segment_proto::v1::segment_service_server::{SegmentService, SegmentServiceServer};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -155,6 +156,7 @@ fn serve_users(listener: TcpListener, ca: &str, certificate: &str, key: &str) {
         .add_service(SegmentServiceServer::new(answers.clone()))
         .add_service(ClusterServiceServer::new(answers.clone()))
         .add_service(HubServiceServer::new(answers.clone()))
+        .add_service(RunServiceServer::new(answers.clone()))
         .serve_with_incoming(connections);
     tokio::spawn(server);
 }
@@ -543,5 +545,101 @@ impl HubService for Answers {
             "nothing is done before someone agreed"
         );
         Ok(Response::new(v1::AcceptRestoreResponse::default()))
+    }
+}
+
+/// Three runs, one of them on the second page.
+fn run_records() -> Vec<v1::RunRecord> {
+    let record = |result: v1::RunResult, due: i64, reason: &str, message: &str| v1::RunRecord {
+        segment: "granary/demo-segment".into(),
+        cluster: "eu-21".into(),
+        run: Some(v1::Run {
+            scheduled: Some(at(due)),
+            result: result.into(),
+            reason: reason.into(),
+            message: message.into(),
+            revision: "7f3a91c0aabbccdd".into(),
+            ..v1::Run::default()
+        }),
+        ..v1::RunRecord::default()
+    };
+    vec![
+        record(
+            v1::RunResult::Missed,
+            940,
+            "NotCreated",
+            "exceeded quota: small",
+        ),
+        record(v1::RunResult::Failed, 880, "Error", "no relation"),
+        record(v1::RunResult::Succeeded, 820, "", ""),
+    ]
+}
+
+#[tonic::async_trait]
+impl RunService for Answers {
+    type RunStream = Stream<v1::RunResponse>;
+    type LogsStream = Stream<v1::LogsResponse>;
+
+    async fn run(&self, _: Request<v1::RunRequest>) -> Result<Response<Self::RunStream>, Status> {
+        Err(Status::unimplemented("no run is ordered here"))
+    }
+
+    async fn logs(
+        &self,
+        _: Request<v1::LogsRequest>,
+    ) -> Result<Response<Self::LogsStream>, Status> {
+        Err(Status::unimplemented("no log is read here"))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<v1::ListRunsRequest>,
+    ) -> Result<Response<v1::ListRunsResponse>, Status> {
+        known(&request)?;
+        let request = request.into_inner();
+        if request.segment == "granary/nosuch" {
+            return Err(Status::not_found("segment granary/nosuch not found"));
+        }
+        let mut runs = run_records();
+        if request.missed || request.failed {
+            runs.retain(|record| {
+                let result = record.run.as_ref().unwrap().result();
+                (request.missed && result == v1::RunResult::Missed)
+                    || (request.failed && result == v1::RunResult::Failed)
+            });
+        }
+        if request.group_by == i32::from(v1::RunGrouping::Cause) {
+            let group = v1::RunGroup {
+                name: "exit 1: relation \"…\" does not exist".into(),
+                segments: Some(1),
+                clusters: Some(38),
+                runs: Some(38),
+                first: Some(at(640)),
+                last: Some(at(940)),
+                since_revision: "7f3a91c0aabbccdd".into(),
+                example: runs.pop(),
+            };
+            return Ok(Response::new(v1::ListRunsResponse {
+                groups: vec![group],
+                left_over: Some(2),
+                source: Some(source()),
+                ..v1::ListRunsResponse::default()
+            }));
+        }
+        let total_size = i32::try_from(runs.len()).ok();
+        let mut next_page_token = String::new();
+        if request.page_token == "second" {
+            runs.drain(..2);
+        } else if runs.len() > 2 {
+            runs.truncate(2);
+            "second".clone_into(&mut next_page_token);
+        }
+        Ok(Response::new(v1::ListRunsResponse {
+            runs,
+            next_page_token,
+            total_size,
+            source: Some(source()),
+            ..v1::ListRunsResponse::default()
+        }))
     }
 }

@@ -40,6 +40,10 @@ fn whole(cron_job: &Value) -> Value {
             for name in ["segment.grnry.io/hub", "segment.grnry.io/uid"] {
                 metadata["annotations"][name] = json!("(masked)");
             }
+            // On the Job only: which revision it is depends on the renderer.
+            if let Some(revision) = metadata["annotations"].get_mut("segment.grnry.io/revision") {
+                *revision = json!("(masked)");
+            }
         }
     }
     spec

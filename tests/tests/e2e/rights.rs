@@ -10,12 +10,21 @@ use segment_tests::{install, run};
 use serde_json::{Value, json};
 
 /// What is refused on purpose: part of the user's name, verb, resource, and the test that wants it.
-const WANTED: [(&str, &str, &str, &str); 1] = [(
-    "no-namespace-a-system:segment-agent",
-    "",
-    "",
-    "policy::a_namespace_that_is_missing_is_said_and_filled_when_it_comes",
-)];
+const WANTED: [(&str, &str, &str, &str); 2] = [
+    (
+        "no-namespace-a-system:segment-agent",
+        "",
+        "",
+        "policy::a_namespace_that_is_missing_is_said_and_filled_when_it_comes",
+    ),
+    (
+        // A quota's refusal has the same code as a missing right.
+        "missed-quota-a-system:segment-agent",
+        "create",
+        "jobs",
+        "missed::a_quota_that_refuses_the_job_is_told_in_the_api_servers_words",
+    ),
+];
 
 /// (group, resource, verb)
 type Right = (String, String, String);
