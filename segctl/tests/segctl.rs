@@ -258,7 +258,7 @@ async fn runs_are_listed_to_their_last_page_chosen_and_grouped() {
     );
     assert_eq!(
         ran.out,
-        "CAUSE                                   SEGMENTS   CLUSTERS   RUNS   FIRST    LAST      SINCE REVISION   EXAMPLE\n\
+        "CAUSE                                 SEGMENTS   CLUSTERS   RUNS   FIRST    LAST      SINCE REVISION   EXAMPLE\n\
          exit 1: relation \"…\" does not exist   1          38         38     6m ago   60s ago   7f3a91c          granary/demo-segment@eu-21\n"
     );
     let ran = segctl(&hub, "token", "runs -n granary -o json").await;

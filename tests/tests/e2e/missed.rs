@@ -143,6 +143,16 @@ fn a_quota_that_refuses_the_job_is_told_in_the_api_servers_words() -> Result<()>
             "subjects": [{"kind": "ServiceAccount", "name": "segment-agent", "namespace": agent.system}],
         });
         install::apply(&agent.plane, &[quota, role, binding]).await?;
+        // No quota controller runs here: what it would write is written by hand. The API server's admission is real.
+        let amounts = json!({"count/jobs.batch": "0"});
+        let counted = json!({"status": {"hard": amounts, "used": amounts}}).to_string();
+        let kubectl = agent.plane.kubectl()?;
+        let quota = ["patch", "resourcequota", "no-jobs", "-n", &stage.name];
+        let status = ["--subresource=status", "--type=merge", "-p", &counted];
+        kubectl
+            .run(&[&quota[..], &status[..]].concat())
+            .await?
+            .ok()?;
         let policies = Objects::config_maps(agent.client(), &agent.system);
         policies
             .patch("segment-agent-policy", &json!({"data": {"runNow": "true"}}))
