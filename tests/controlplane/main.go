@@ -52,7 +52,7 @@ run side by side. There is no kubelet: Pods are created but never run; write a P
 	root.AddCommand(
 		startCommand(), stopCommand(),
 		copyCommand(), restoreCommand(),
-		kubeconfigCommand(), versionCommand(), cronCommand(),
+		kubeconfigCommand(), versionCommand(), cronCommand(), oracleCommand(),
 	)
 	return root
 }

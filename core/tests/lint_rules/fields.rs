@@ -1,6 +1,6 @@
 //! The other fields: names, image, selectors, sizes, and what this version does not serve.
 
-use crate::table::{ABSENT, Row, e};
+use crate::table::{Row, e};
 use segment_core::finding::Code::*;
 
 const TOLERATIONS: &str = "clusterTolerations";
@@ -42,6 +42,8 @@ pub(crate) const ROWS: &[Row] = &[
 
     e(NotYet, "spec.adoption", "Always is not supported yet", &[], ("adoption", "Always", "IfSame")),
     e(NotYet, "spec.drift", "Report is not supported yet", &[], ("drift", "Report", "Correct")),
-    e(NotYet, "spec.onScheduleChange", "RunOnce is not supported yet", &[], ("onScheduleChange", "RunOnce", "Skip")),
-    e(NotYet, "spec.rollout", "is not supported yet", &[], ("rollout", "{}", ABSENT)),
+    e(InvalidValue, "spec.rollout.maxConcurrent", "must be a number of clusters, or a percentage", &[], ("rollout", r#"{"maxConcurrent": "120%"}"#, r#"{"maxConcurrent": "100%"}"#)),
+    e(InvalidValue, "spec.rollout.waves[0].name", "is the name of the implicit last wave", &[], ("rollout", r#"{"waves": [{"name": "rest"}]}"#, r#"{"waves": [{"name": "first"}]}"#)),
+    e(InvalidSchedule, "spec.rollout.windows[0].start", "@every has no time of its own", &[], ("rollout", r#"{"windows": [{"start": "@every 1h", "durationSeconds": 60}]}"#, r#"{"windows": [{"start": "0 22 * * *", "durationSeconds": 60}]}"#)),
+    e(UnknownTimeZone, "spec.rollout.windows[0].timeZone", "unknown time zone", &[], ("rollout", r#"{"windows": [{"start": "0 1 * * *", "durationSeconds": 60, "timeZone": "Mars/Olympus"}]}"#, r#"{"windows": [{"start": "0 1 * * *", "durationSeconds": 60, "timeZone": "Cluster"}]}"#)),
 ];

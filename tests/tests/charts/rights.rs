@@ -313,6 +313,8 @@ fn people_may_do_exactly_this() {
             "create update patch delete",
         ),
         ("segment-editor", "edit admin", "segments/run", "create"),
+        ("segment-editor", "edit admin", "segments/rollout", "create"),
+        ("segment-editor", "edit admin", "segments/hold", "create"),
         ("segment-editor", "edit admin", "segments/log", "get"),
         // Not aggregated: a Cluster's labels decide what runs there, and its annotations enter SQL.
         (
@@ -322,6 +324,8 @@ fn people_may_do_exactly_this() {
             "get list watch create update patch delete",
         ),
         ("segment-admin", "", "segments/run", "create"),
+        ("segment-admin", "", "segments/rollout", "create"),
+        ("segment-admin", "", "segments/hold", "create"),
         ("segment-admin", "", "segments/log", "get"),
         ("segment-admin", "", "segments/approval", "create"),
         ("segment-admin", "", "clusters/access", "update"),

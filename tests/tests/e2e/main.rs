@@ -12,6 +12,7 @@ mod agent_alone;
 mod away;
 mod bad_input;
 mod fencing;
+mod gitops;
 mod golden;
 mod harness;
 mod house_defaults;
