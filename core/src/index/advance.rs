@@ -274,6 +274,7 @@ impl FleetIndex {
         }
         if decision.completes {
             segment.ops.completed = Some(revision);
+            segment.ops.rollout.halted = None;
             segment.ops_version += 1;
             tell(
                 "RolloutCompleted",

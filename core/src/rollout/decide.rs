@@ -8,7 +8,7 @@
 use super::record::Progressed;
 use super::strategy::{Opening, Strategy, Wave};
 use jiff::{SignedDuration, Timestamp};
-use segment_crds::rollout::{Approval, GateRun};
+use segment_crds::rollout::{Approval, GateRun, OnFailure};
 
 /// Where one selected cluster stands with regard to the revision that goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -368,6 +368,17 @@ impl<T: Copy> Step<'_, T> {
         let withheld = self.tallies.iter().any(|tally| tally.withheld > 0);
         let finished = self.tallies.iter().all(Tally::is_finished);
         let all = walk.all_done && finished && !withheld && away <= allowed;
+        // What failed is well again, and nobody is left who could be released: nothing is left to stand still.
+        let recovered = all
+            && exceeded.is_none()
+            && self.tallies.iter().all(|tally| tally.failed == 0)
+            && self
+                .facts
+                .progress
+                .halted
+                .as_ref()
+                .is_some_and(|halt| halt.kind == OnFailure::Pause);
+        let halted = halted && !recovered;
         let done = walk.done.take().filter(|_| !halted && !paused);
         let progress = if all && !halted {
             Progress::Completed

@@ -297,6 +297,27 @@ fn a_retry_gives_what_failed_its_time_once_more() {
 }
 
 #[test]
+fn a_halt_is_over_by_itself_only_where_all_are_well_and_nobody_waits() {
+    use Standing::{Confirmed, Failed, Waiting};
+    let mut case = Case::new(&Rollout::default());
+    let halt = |kind| Halt {
+        kind,
+        cause: "one failed".into(),
+        by: By::default(),
+    };
+    case.progress.halted = Some(halt(OnFailure::Pause));
+    let progress = |case: &Case, standings: &[Standing]| case.decide(&one_wave(standings)).progress;
+    assert_eq!(
+        progress(&case, &[Confirmed, Confirmed]),
+        Progress::Completed
+    );
+    assert_eq!(progress(&case, &[Confirmed, Waiting]), Progress::Halted);
+    assert_eq!(progress(&case, &[Confirmed, Failed]), Progress::Halted);
+    case.progress.halted = Some(halt(OnFailure::Abort));
+    assert_eq!(progress(&case, &[Confirmed, Confirmed]), Progress::Halted);
+}
+
+#[test]
 fn more_clusters_away_than_may_be_stop_it_without_failing_it() {
     use Standing::{Away, Confirmed, Waiting};
     let mut case = Case::new(&Rollout {

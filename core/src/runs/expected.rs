@@ -132,8 +132,11 @@ fn judge(
         Suspension::Drifted => true,
         Suspension::Active => false,
     };
+    // A later run was started, so one before it has ended; when, nobody saw.
+    let unseen = due < watch.watching && cronjob.last_schedule.is_some_and(|last| last > due);
     if cronjob.forbids
         && let Some(previous) = running_at(runs, due)
+        && !(unseen && previous.finished.is_none())
     {
         let since = previous.started.unwrap_or(previous.scheduled);
         let message = format!(
@@ -145,7 +148,7 @@ fn judge(
     if cronjob.last_schedule == Some(due) {
         return Some(gone(cronjob, due));
     }
-    if due < watch.watching && cronjob.last_schedule.is_some_and(|last| last > due) {
+    if unseen {
         let message = format!(
             "the agent was not watching then (it is since {}); a run may have come and gone",
             watch.watching

@@ -117,6 +117,14 @@ fn other_defaults_are_a_new_revision_that_goes_out_a_quarter_at_a_time() -> Resu
                 .set_policy(&stage.hub.agents_address(), &policy(&stage.name))
                 .await?;
         }
+        // It stands still until somebody says that it may go on.
+        stage
+            .rollout_verb(
+                "retry",
+                "visits",
+                &["--reason", "the policies admit it now"],
+            )
+            .await?;
         stage.ready("visits").await?;
         ensure!(updated(&stage).await? == clusters.len());
         let cron_job = stage.cron_job(0, "visits", |_| true).await?;

@@ -93,7 +93,7 @@ fn a_schedule_moved_to_a_minute_just_past_starts_nothing_whatever_touches_it() -
 #[test]
 fn run_once_lets_the_run_start_that_was_missed() -> Result<()> {
     run(async {
-        let stage = Stage::shared("run-once", &[("a", &[]), ("b", &[])]).await?;
+        let stage = Stage::shared("once-missed", &[("a", &[]), ("b", &[])]).await?;
         let mut segment = stage.segment("visits");
         segment["spec"]["rollout"] = json!({"maxConcurrent": "100%"});
         segment["spec"]["onScheduleChange"] = json!("RunOnce");
