@@ -142,6 +142,9 @@ pub(crate) fn failure_of(status: &tonic::Status, hub: &str) -> Failure {
     {
         failure = failure.help(crate::text::one_line(&violation.description));
     }
+    // What the message says already is no help.
+    let said = failure.message.clone();
+    failure.help.retain(|line| *line != said);
     match status.code() {
         tonic::Code::Unauthenticated => failure
             .help("the hub takes what your kubeconfig logs in with: a bearer token or a client certificate")

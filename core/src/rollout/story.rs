@@ -99,7 +99,7 @@ fn going(segment: &SegmentState) -> (Reason, String) {
             None => (Reason::Paused, "spec.paused is set".to_owned()),
         },
         Progress::Progressing => {
-            let name = segment.key.name.as_str();
+            let name = segment.key.to_string();
             let count = segment.waves.len();
             let waiting = segment
                 .waves
@@ -123,7 +123,7 @@ fn going(segment: &SegmentState) -> (Reason, String) {
             } else {
                 String::new()
             };
-            if let Some(waits) = wave_words(wave, name) {
+            if let Some(waits) = wave_words(wave, &name) {
                 if !words.is_empty() {
                     words.push(' ');
                 }

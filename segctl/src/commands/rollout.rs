@@ -122,20 +122,19 @@ async fn status(hub: &Hub, args: RolloutStatusArgs) -> Result<Exit, Failure> {
 async fn watch(hub: &Hub, args: RolloutWatchArgs) -> Result<Exit, Failure> {
     let name = names::segment(hub, &args.segment).await?;
     let screen = std::io::stdout().is_terminal();
-    let mut last = String::new();
+    let mut last: Option<Rollout> = None;
     let mut answer = get(hub, &name).await?;
     loop {
         let rollout = answer.rollout.clone().unwrap_or_default();
         let clock = Clock::new(Times::Relative, answer.source.as_ref());
         let block = shown::block(&rollout, clock);
         let done = verdict(&rollout, "");
-        if block != last {
-            if screen {
-                output::print(&format!("\x1b[2J\x1b[H{block}"))?;
-            } else {
-                output::print(&block)?;
-            }
-            last = block;
+        if screen {
+            output::print(&format!("\x1b[2J\x1b[H{block}"))?;
+        } else if last.as_ref() != Some(&rollout) {
+            // Ages alone are no news for a log.
+            output::print(&block)?;
+            last = Some(rollout);
         }
         if let Some(exit) = done {
             return Ok(exit);

@@ -45,7 +45,7 @@ pub fn rollout(index: &FleetIndex, key: &SegmentKey, now: Timestamp) -> Option<v
         waves: segment
             .waves
             .iter()
-            .map(|one| wave(one, key.name.as_str()))
+            .map(|one| wave(one, &key.to_string()))
             .collect(),
         failures: sum
             .worst
