@@ -113,15 +113,7 @@ impl Services {
             self.may_see(caller, key).await?;
             Sight::Some(BTreeSet::from([key.namespace.clone()]))
         } else {
-            let authz = self.access.authz();
-            authz
-                .sight(
-                    &caller.user,
-                    &caller.row.right,
-                    asked.as_ref(),
-                    self.namespaces(),
-                )
-                .await?
+            self.sight_of(caller, asked.as_ref()).await?
         };
         let keys = {
             let index = self.fleet().index();

@@ -67,9 +67,7 @@ impl Services {
             .as_ref()
             .map(|key| &key.namespace)
             .or(namespace.as_ref());
-        let sight = authz
-            .sight(&caller.user, &caller.row.right, asked, self.namespaces())
-            .await?;
+        let sight = self.sight_of(caller, asked).await?;
         let _seat = self.seat_for_plans().await?;
         let fleet = {
             let index = self.fleet().index();

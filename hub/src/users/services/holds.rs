@@ -1,6 +1,6 @@
 //! `HoldSegments`, `ReleaseSegments`, `ListHolds`.
 
-use super::audit;
+use super::{audit, audit_change};
 use crate::users::access::Caller;
 use crate::users::errors::{self, Reason};
 use crate::users::filter;
@@ -182,9 +182,14 @@ impl Services {
         validate_only: bool,
         done: Result<(), Status>,
     ) -> Result<v1::Hold, Status> {
-        if !validate_only || done.is_err() {
-            audit(caller, action, format!("segment/{key}"), why, &done);
-        }
+        audit_change(
+            caller,
+            action,
+            format!("segment/{key}"),
+            why,
+            validate_only,
+            &done,
+        );
         let error = match done {
             Err(status) if status.code() == tonic::Code::InvalidArgument => return Err(status),
             Err(status) => status.message().to_owned(),
@@ -215,16 +220,7 @@ impl Services {
             }
             return Ok(vec![key]);
         }
-        let sight = self
-            .access
-            .authz()
-            .sight(
-                &caller.user,
-                &caller.row.right,
-                namespace.as_ref(),
-                self.namespaces(),
-            )
-            .await?;
+        let sight = self.sight_of(caller, namespace.as_ref()).await?;
         let index = self.fleet().index();
         let keys: Vec<SegmentKey> = index
             .segments()
@@ -255,16 +251,7 @@ impl Services {
                 .ok_or_else(|| errors::not_found("segment", &key.to_string()))?;
             vec![shown]
         } else {
-            let sight = self
-                .access
-                .authz()
-                .sight(
-                    &caller.user,
-                    &caller.row.right,
-                    namespace.as_ref(),
-                    self.namespaces(),
-                )
-                .await?;
+            let sight = self.sight_of(caller, namespace.as_ref()).await?;
             let index = self.fleet().index();
             index
                 .segments()

@@ -1,7 +1,7 @@
 //! `JoinCluster`: the Cluster where it is missing, and a token that lets one spoke into it.
 
 use super::tokens::of_store;
-use super::{audit, reason};
+use super::{audit_change, reason};
 use crate::enrolment::book::{NewToken, TokenError};
 use crate::enrolment::token::JoinToken;
 use crate::store::CALL_LIMIT;
@@ -33,16 +33,15 @@ impl Services {
         request: JoinClusterRequest,
     ) -> Result<JoinClusterResponse, Status> {
         let outcome = self.join(caller, &request).await;
-        if !request.validate_only || outcome.is_err() {
-            let shown: String = request.name.chars().take(ClusterName::MAX_BYTES).collect();
-            audit(
-                caller,
-                "cluster.join",
-                format!("cluster/{shown}"),
-                &request.reason,
-                &outcome,
-            );
-        }
+        let shown: String = request.name.chars().take(ClusterName::MAX_BYTES).collect();
+        audit_change(
+            caller,
+            "cluster.join",
+            format!("cluster/{shown}"),
+            &request.reason,
+            request.validate_only,
+            &outcome,
+        );
         outcome
     }
 

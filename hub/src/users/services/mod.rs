@@ -68,6 +68,21 @@ fn audit<T>(
     .emit();
 }
 
+/// As [`audit`], for a method that can be asked to check only: a check that was not refused changed nothing, and leaves
+/// no line.
+fn audit_change<T>(
+    caller: &Caller,
+    action: &'static str,
+    subject: String,
+    reason: &str,
+    validate_only: bool,
+    outcome: &Result<T, Status>,
+) {
+    if !validate_only || outcome.is_err() {
+        audit(caller, action, subject, reason, outcome);
+    }
+}
+
 /// Longest reason that a user may give, in bytes: an audit line stays a line.
 const REASON_MAX_BYTES: usize = 1024;
 

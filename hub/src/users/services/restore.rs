@@ -1,6 +1,6 @@
 //! `AcceptRestore`: a human says that this hub's older state shall stand.
 
-use super::{audit, reason};
+use super::{audit_change, reason};
 use crate::store::identity::IdentityError;
 use crate::users::access::Caller;
 use crate::users::errors::{self, Reason};
@@ -28,15 +28,14 @@ impl Services {
         request: AcceptRestoreRequest,
     ) -> Result<AcceptRestoreResponse, Status> {
         let outcome = self.accept(caller, &request).await;
-        if !request.validate_only || outcome.is_err() {
-            audit(
-                caller,
-                "hub.accept-restore",
-                format!("hub/{}", self.handle.hub),
-                &request.reason,
-                &outcome,
-            );
-        }
+        audit_change(
+            caller,
+            "hub.accept-restore",
+            format!("hub/{}", self.handle.hub),
+            &request.reason,
+            request.validate_only,
+            &outcome,
+        );
         outcome
     }
 

@@ -1,6 +1,6 @@
 //! `GetRollout`, `ListRevisions`, `ControlRollout`, `ApproveRollout`.
 
-use super::{audit, reason};
+use super::{audit_change, reason};
 use crate::fleet::{Commands, Event, OperationEvent};
 use crate::store::revisions;
 use crate::users::access::Caller;
@@ -128,10 +128,15 @@ impl Services {
             v1::RolloutAction::Undo => "rollout.undo",
         };
         let outcome = self.control(caller, &request, action).await;
-        if !request.validate_only || outcome.is_err() {
-            let subject = format!("segment/{}", request.segment);
-            audit(caller, word, subject, &request.reason, &outcome);
-        }
+        let subject = format!("segment/{}", request.segment);
+        audit_change(
+            caller,
+            word,
+            subject,
+            &request.reason,
+            request.validate_only,
+            &outcome,
+        );
         outcome
     }
 
@@ -188,16 +193,15 @@ impl Services {
         request: v1::ApproveRolloutRequest,
     ) -> Result<v1::ApproveRolloutResponse, Status> {
         let outcome = self.approve(caller, &request).await;
-        if !request.validate_only || outcome.is_err() {
-            let subject = format!("segment/{}", request.segment);
-            audit(
-                caller,
-                "rollout.approve",
-                subject,
-                &request.reason,
-                &outcome,
-            );
-        }
+        let subject = format!("segment/{}", request.segment);
+        audit_change(
+            caller,
+            "rollout.approve",
+            subject,
+            &request.reason,
+            request.validate_only,
+            &outcome,
+        );
         outcome
     }
 

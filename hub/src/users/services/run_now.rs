@@ -3,7 +3,7 @@
 //! In: the request. Out: what was begun, each change, the summary. Law: what is wrong with the request is said before
 //! anything is ordered; a listener that leaves stops nothing. Not: carrying it out (`users::runs`).
 
-use super::{audit, reason};
+use super::{audit_change, reason};
 use crate::users::access::Caller;
 use crate::users::errors::{self, Reason};
 use crate::users::filter;
@@ -69,16 +69,15 @@ impl Services {
         request: RunRequest,
     ) -> Result<BoxStream<'static, Result<RunResponse, Status>>, Status> {
         let outcome = self.begin_runs(&caller, &request).await;
-        if !request.validate_only || outcome.is_err() {
-            let shown: String = request.segment.chars().take(256).collect();
-            audit(
-                &caller,
-                "segment.run",
-                format!("segment/{shown}"),
-                &request.reason,
-                &outcome,
-            );
-        }
+        let shown: String = request.segment.chars().take(256).collect();
+        audit_change(
+            &caller,
+            "segment.run",
+            format!("segment/{shown}"),
+            &request.reason,
+            request.validate_only,
+            &outcome,
+        );
         let (running, attached) = outcome?;
         if request.validate_only {
             let campaign = running.campaign();

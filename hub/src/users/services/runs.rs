@@ -131,15 +131,7 @@ impl Services {
             self.may_see(caller, key).await?;
             Sight::Some(BTreeSet::from([key.namespace.clone()]))
         } else {
-            let authz = self.access.authz();
-            authz
-                .sight(
-                    &caller.user,
-                    &caller.row.right,
-                    namespace.as_ref(),
-                    self.namespaces(),
-                )
-                .await?
+            self.sight_of(caller, namespace.as_ref()).await?
         };
         let (keys, clusters) = {
             let index = self.fleet().index();

@@ -1,6 +1,6 @@
 //! `ListSegments`, `GetSegment`.
 
-use crate::users::access::Caller;
+use crate::users::access::{Caller, Sight};
 use crate::users::errors::{self, Reason};
 use crate::users::filter;
 use crate::users::page::{Page, Start};
@@ -8,7 +8,7 @@ use crate::users::state::Services;
 use crate::users::view::{cluster, count, segment, source, total};
 use jiff::Timestamp;
 use segment_core::aggregate::aggregate;
-use segment_core::ids::{ClusterName, SegmentKey};
+use segment_core::ids::{ClusterName, Namespace, SegmentKey};
 use segment_core::index::FleetIndex;
 use segment_crds::ClusterCounts;
 use segment_proto::limits::{PAGE_DEFAULT, PAGE_MAX};
@@ -51,14 +51,7 @@ impl Services {
             }
         };
         let authz = self.access.authz();
-        let sight = authz
-            .sight(
-                &caller.user,
-                &caller.row.right,
-                namespace.as_ref(),
-                self.namespaces(),
-            )
-            .await?;
+        let sight = self.sight_of(caller, namespace.as_ref()).await?;
         let names = match &caller.row.part {
             Some(right) => authz.may(&caller.user, right).await?,
             None => false,
@@ -163,6 +156,22 @@ impl Services {
             segment: Some(shown),
             source: Some(source(&self.handle, now)),
         })
+    }
+
+    /// The namespaces that the caller's method may be used in: the one asked for, or all that have Segments.
+    ///
+    /// # Errors
+    /// Those of [`Authz::sight`](crate::users::access::authz::Authz::sight).
+    pub(in crate::users) async fn sight_of(
+        &self,
+        caller: &Caller,
+        asked: Option<&Namespace>,
+    ) -> Result<Sight, Status> {
+        let (user, right) = (&caller.user, &caller.row.right);
+        self.access
+            .authz()
+            .sight(user, right, asked, self.namespaces())
+            .await
     }
 
     /// Refuses who may not see this Segment.

@@ -1,6 +1,6 @@
 //! `ListTokens`, `RevokeToken`.
 
-use super::{audit, reason};
+use super::{audit_change, reason};
 use crate::enrolment::book::{self, TokenRecord};
 use crate::store::enrolment::EnrolmentStoreError;
 use crate::users::access::Caller;
@@ -54,16 +54,15 @@ impl Services {
         request: RevokeTokenRequest,
     ) -> Result<RevokeTokenResponse, Status> {
         let outcome = self.revoke(caller, &request).await;
-        if !request.validate_only || outcome.is_err() {
-            let shown: String = request.id.chars().take(16).collect();
-            audit(
-                caller,
-                "token.revoke",
-                format!("token/{shown}"),
-                &request.reason,
-                &outcome,
-            );
-        }
+        let shown: String = request.id.chars().take(16).collect();
+        audit_change(
+            caller,
+            "token.revoke",
+            format!("token/{shown}"),
+            &request.reason,
+            request.validate_only,
+            &outcome,
+        );
         outcome
     }
 

@@ -54,15 +54,7 @@ impl Kind for Segments {
     const NAME: &'static str = "segments";
 
     async fn sight(&self, services: &Services, caller: &Caller) -> Result<Sight, Status> {
-        let authz = services.access.authz();
-        authz
-            .sight(
-                &caller.user,
-                &caller.row.right,
-                self.namespace.as_ref(),
-                services.namespaces(),
-            )
-            .await
+        services.sight_of(caller, self.namespace.as_ref()).await
     }
 
     async fn prepare(&mut self, services: &Services) {
