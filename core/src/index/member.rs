@@ -52,8 +52,6 @@ pub struct Member {
     pub older: Option<Arc<Entry>>,
     /// It held nothing when it came: the older revision was ordered.
     pub joined: bool,
-    /// Its wave in the rollout, as an index.
-    pub wave: usize,
     /// It counts as in change, for the fleet-wide cap.
     pub in_change: bool,
     /// Its proof run failed: the words.
@@ -90,7 +88,6 @@ impl Member {
             expected_bytes: None,
             older: None,
             joined: false,
-            wave: 0,
             in_change: false,
             proof_failed: None,
             gate_failed: None,
